@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "shumai/tensor.hpp"
+#include "tensor/node.hpp"
+#include "util/buffer.hpp"
+
+namespace sm {
+
+// Where a tensor came from over the network: the ticket under which a server
+// computed it. A gradient carries the ticket of the tensor it belongs to.
+struct TicketTag {
+  std::string ticket;
+  std::string origin;  // scheme://host:port; the ticket is sent nowhere else
+  bool gradient = false;
+};
+
+// What a Tensor handle points to.
+//
+// Invariants: strides count elements; stride 0 marks a broadcast axis, so
+// nobody writes through such a view. Storage is written only while it has one
+// owner, so every other holder keeps the value it saw (copy on write).
+// A tensor with a `node` is never updated.
+class TensorImpl final : public util::RefCounted {
+ public:
+  TensorImpl(util::BufferRef storage, DType dtype, Shape shape, Dims strides, int64_t offset);
+  ~TensorImpl();
+
+  std::byte* bytes() noexcept { return storage->data() + offset * static_cast<int64_t>(size_of(dtype)); }
+  template <class T>
+  T* as() noexcept { return reinterpret_cast<T*>(bytes()); }
+
+  static void destroy(TensorImpl* impl) noexcept { delete impl; }
+  static void* operator new(size_t size);
+  static void operator delete(void* block) noexcept;
+
+  util::BufferRef storage;
+  DType dtype;
+  bool requires_grad = false;
+  bool is_number = false;   // a plain number, which adapts to the other operand's dtype
+  bool is_contiguous;
+  int64_t offset;           // of the first element in the storage, in elements
+  int64_t elements;
+  Shape shape;
+  Dims strides;
+  util::Ref<Node> node;     // what computed this tensor; null for a leaf
+  util::Ref<TensorImpl> grad;
+  std::shared_ptr<const TicketTag> tag;
+  uint64_t version = 0;
+};
+
+using ImplRef = util::Ref<TensorImpl>;
+
+inline Tensor to_tensor(const ImplRef& impl) { return Tensor(impl.get()); }
+inline ImplRef to_ref(const Tensor& tensor) { return ImplRef(tensor.impl()); }
+
+// The row-major strides of `shape`.
+Dims contiguous_strides(const Shape& shape);
+
+// Uninitialised, contiguous.
+Tensor make_tensor(const Shape& shape, DType dtype);
+// Shares `base`'s storage; a leaf without a graph. `offset` counts from the storage's start.
+Tensor make_view(const Tensor& base, const Shape& shape, const Dims& strides, int64_t offset);
+// The same view again as a leaf of its own: what a graph saves, so that update() on the original can't reach it.
+Tensor make_alias(const Tensor& tensor);
+// A tensor over bytes that `storage` already holds, row by row from `byte_offset`, which must be a multiple of the
+// element size.
+Tensor make_from_buffer(util::BufferRef storage, size_t byte_offset, const Shape& shape, DType dtype);
+
+// `axis` counted from the front. Throws Error (kOutOfRange) that names `op`.
+int normalize_axis(int64_t axis, int ndim, const char* op);
+
+}  // namespace sm
