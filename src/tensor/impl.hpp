@@ -48,6 +48,7 @@ class TensorImpl final : public util::RefCounted {
   Dims strides;
   util::Ref<Node> node;     // what computed this tensor; null for a leaf
   util::Ref<TensorImpl> grad;
+  util::Ref<TensorImpl> stands_for;  // the leaf that a saved alias receives gradients for
   std::shared_ptr<const TicketTag> tag;
   uint64_t version = 0;
 };

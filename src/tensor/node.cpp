@@ -41,6 +41,7 @@ void Node::destroy(Node* node) noexcept {
 Node::Edge edge_to(const Tensor& input) noexcept {
   TensorImpl* impl = input.impl();
   if (impl->node) return {impl->node, nullptr};
+  if (impl->stands_for) return {nullptr, impl->stands_for};
   if (impl->requires_grad) return {nullptr, ImplRef(impl)};
   return {};
 }

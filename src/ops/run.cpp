@@ -1,0 +1,128 @@
+#include <array>
+#include <cassert>
+#include <memory>
+
+#include "ops/op.hpp"
+#include "shumai/error.hpp"
+#include "shumai/ops.hpp"
+#include "tensor/impl.hpp"
+
+namespace sm::ops {
+
+// The graph node of an op: saves what the gradient rules of the needed inputs read.
+class OpNode final : public Node {
+ public:
+  OpNode(const Op& op, Inputs inputs, Attrs attrs, const Tensor& output) : op_(op), attrs_(attrs.begin(), attrs.end()) {
+    if (inputs.size() > kInline) many_ = std::make_unique<Slots>(inputs.size());
+    count_ = inputs.size();
+    uint32_t reads = 0;
+    for (size_t i = 0; i < count_; ++i) {
+      if (!inputs[i]->defined()) continue;
+      const InputRule& rule = op.gradient.rule(i);
+      if (rule.function) edges()[i] = edge_to(*inputs[i]);
+      if (edges()[i].needed()) reads |= rule.reads;
+      slots()[i].shape = inputs[i]->shape();
+      slots()[i].dtype = inputs[i]->dtype();
+    }
+    for (size_t i = 0; i < count_; ++i)
+      if (inputs[i]->defined() && i < 16 && (reads >> i & 1)) slots()[i].saved = save(*inputs[i]);
+    if (reads & kOut) output_ = to_ref(make_alias(output));
+  }
+
+  std::string_view name() const noexcept override { return op_.name; }
+  std::span<Edge> edges() noexcept override {
+    return many_ ? std::span<Edge>(many_->edges) : std::span<Edge>(edges_.data(), count_);
+  }
+
+  void backward(const Tensor& gradient, std::span<Tensor> input_gradients) override {
+    for (size_t i = 0; i < count_; ++i) {
+      if (!edges()[i].needed()) continue;
+      Tensor result = op_.gradient.rule(i).function(GradientCall(*this, gradient, static_cast<int>(i)));
+      if (!result.defined()) continue;
+      const Slot& slot = slots()[i];
+      if (result.shape() != slot.shape) result = sum_to(result, slot.shape);
+      if (result.dtype() != slot.dtype) result = astype(result, slot.dtype);
+      input_gradients[i] = std::move(result);
+    }
+  }
+
+ private:
+  friend class GradientCall;
+  static constexpr size_t kInline = 3;
+
+  struct Slot {
+    ImplRef saved;
+    Shape shape;
+    DType dtype = DType::f32;
+  };
+  struct Slots {
+    explicit Slots(size_t count) : edges(count), slots(count) {}
+    std::vector<Edge> edges;
+    std::vector<Slot> slots;
+  };
+
+  // A leaf may be updated before backward, so the graph keeps the value of now.
+  static ImplRef save(const Tensor& input) {
+    TensorImpl* impl = input.impl();
+    if (impl->node) return ImplRef(impl);
+    ImplRef alias = to_ref(make_alias(input));
+    alias->stands_for = edge_to(input).leaf;
+    alias->requires_grad = impl->requires_grad;
+    return alias;
+  }
+
+  std::span<Slot> slots() noexcept {
+    return many_ ? std::span<Slot>(many_->slots) : std::span<Slot>(slots_.data(), count_);
+  }
+
+  void release_saved() noexcept override {
+    for (Slot& slot : slots()) slot.saved = {};
+    output_ = {};
+  }
+
+  const Op& op_;
+  size_t count_ = 0;
+  std::array<Edge, kInline> edges_;
+  std::array<Slot, kInline> slots_;
+  std::unique_ptr<Slots> many_;
+  ImplRef output_;
+  std::vector<Attr> attrs_;
+};
+
+Tensor GradientCall::in(int i) const {
+  const ImplRef& saved = node_.slots()[i].saved;
+  assert(saved && "a gradient rule reads an input that its row doesn't name in `reads`");
+  return to_tensor(saved);
+}
+
+Tensor GradientCall::out() const {
+  assert(node_.output_ && "a gradient rule reads the output without kOut in `reads`");
+  Tensor alias = make_alias(to_tensor(node_.output_));
+  alias.impl()->node = util::Ref<Node>(&node_);
+  alias.impl()->requires_grad = true;
+  return alias;
+}
+
+const Shape& GradientCall::shape(int i) const { return node_.slots()[i].shape; }
+DType GradientCall::dtype(int i) const { return node_.slots()[i].dtype; }
+int GradientCall::count() const { return static_cast<int>(node_.count_); }
+const Attr& GradientCall::attr(int i) const { return node_.attrs_[i]; }
+
+Tensor run(const Op& op, Inputs inputs, Attrs attrs) {
+  const Call call{op, inputs, attrs};
+  bool record = false;
+  if (op.gradient.has_rules() && grad_enabled())
+    for (size_t i = 0; i < inputs.size() && !record; ++i)
+      record = inputs[i]->defined() && inputs[i]->requires_grad() && op.gradient.rule(i).function;
+  if (!record) return op.forward(call);
+
+  Tensor out = [&] {
+    const NoGrad guard;
+    return op.forward(call);
+  }();
+  // Integer results (a cast, say) have no gradient to pass on.
+  if (is_floating(out.dtype())) attach(out, util::Ref<Node>(new OpNode(op, inputs, attrs, out)));
+  return out;
+}
+
+}  // namespace sm::ops
