@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -169,6 +170,66 @@ TEST(Renderer, DigitsDiffer) {
     for (int a = 0; a < kClasses; ++a)
       for (int b = 0; b < a; ++b) EXPECT_GT(distance(mean[a], mean[b]), 0.5) << a << " and " << b;
   }
+}
+
+// Where the ink of a mean picture lies, in pixels from its top left corner.
+struct Ink {
+  double x = 0, y = 0;
+  double width = 0;  // standard deviation of x
+};
+
+Ink ink_of(const std::array<double, kPixels>& mean) {
+  const double paper = *std::min_element(mean.begin(), mean.end());
+  Ink ink;
+  double total = 0, squares = 0;
+  for (int p = 0; p < kPixels; ++p) {
+    const double weight = mean[p] - paper;
+    total += weight;
+    ink.x += weight * (p % kSide);
+    ink.y += weight * (p / kSide);
+    squares += weight * (p % kSide) * (p % kSide);
+  }
+  ink.x /= total;
+  ink.y /= total;
+  ink.width = std::sqrt(squares / total - ink.x * ink.x);
+  return ink;
+}
+
+TEST(Renderer, LabelsNameTheShapesAndPicturesStandUpright) {
+  for (Split split : kSplits) {
+    const Centroids mean = centroids(Renderer(split, 31).next(5000));
+    std::array<Ink, kClasses> ink;
+    for (int digit = 0; digit < kClasses; ++digit) ink[digit] = ink_of(mean[digit]);
+    const int middle = kSide / 2 * kSide + kSide / 2;
+    for (int other = 0; other < kClasses; ++other) {
+      EXPECT_TRUE(other == 0 || mean[0][middle] < mean[other][middle]) << "0 is hollow, against " << other;
+      EXPECT_TRUE(other == 1 || ink[1].width < ink[other].width) << "1 is narrow, against " << other;
+      EXPECT_TRUE(other == 7 || ink[7].y < ink[other].y) << "7 is heavy at the top, against " << other;
+    }
+    EXPECT_GT(ink[6].y, ink[9].y) << "the bowl of 6 is low, of 9 high";
+    EXPECT_GT(ink[3].x, ink[6].x) << "3 is open to the left, 6 isn't";
+  }
+}
+
+TEST(Renderer, SizesAndPlacesVary) {
+  const Batch batch = Renderer(Split::kTrain, 37).next(2000);
+  int lowest_top = 0, smallest = kSide, tallest = 0;
+  for (size_t i = 0; i < batch.labels.size(); ++i) {
+    const auto picture = std::span(batch.images).subspan(i * kPixels, kPixels);
+    const auto [low, high] = std::minmax_element(picture.begin(), picture.end());
+    int top = kSide, bottom = 0;
+    for (int p = 0; p < kPixels; ++p)
+      if (picture[p] > (*low + *high) / 2) {
+        top = std::min(top, p / kSide);
+        bottom = std::max(bottom, p / kSide + 1);
+      }
+    lowest_top = std::max(lowest_top, top);
+    smallest = std::min(smallest, bottom - top);
+    tallest = std::max(tallest, bottom - top);
+  }
+  EXPECT_GE(lowest_top, 10);
+  EXPECT_TRUE(smallest >= 10 && smallest <= 15) << smallest;
+  EXPECT_TRUE(tallest >= 23 && tallest <= 26) << tallest;
 }
 
 TEST(Renderer, HeldOutPicturesResembleTheTrainingDigitTheyAreLabelled) {
