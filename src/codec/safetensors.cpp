@@ -1,0 +1,295 @@
+#include "codec/safetensors.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <span>
+
+#include "codec/json_text.hpp"
+#include "shumai/error.hpp"
+#include "shumai/json.hpp"
+#include "tensor/impl.hpp"
+
+namespace sm::codec {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "elements are written as they lie in memory");
+
+constexpr size_t kLengthBytes = 8;
+constexpr size_t kDataAlignment = 64;
+constexpr std::string_view kMetadataKey = "__metadata__";
+
+// In the order of DType.
+constexpr std::string_view kDTypeNames[kDTypeCount] = {"BOOL", "U8",  "I8",  "I16",  "U16", "I32", "U32",
+                                                       "I64",  "U64", "F16", "BF16", "F32", "F64"};
+
+[[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::kProtocol, "safetensors: " + what); }
+
+// The largest power of two, up to kDataAlignment, that divides the tensor's
+// size. Laid out in descending order, all tensors are aligned to theirs.
+size_t natural_alignment(const Tensor& tensor) {
+  const size_t bytes = tensor.nbytes();
+  return bytes == 0 ? kDataAlignment : std::min(kDataAlignment, size_t{1} << std::countr_zero(bytes));
+}
+
+void check_names(const Tensors& tensors) {
+  std::vector<std::string_view> names;
+  names.reserve(tensors.size());
+  for (const auto& [name, tensor] : tensors) {
+    if (!tensor.defined())
+      throw Error(ErrorCode::kInvalidArgument, "safetensors: tensor " + quoted(name) + " is undefined");
+    if (name == kMetadataKey)
+      throw Error(ErrorCode::kInvalidArgument, "safetensors: a tensor can't be named \"__metadata__\"");
+    names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end())
+    throw Error(ErrorCode::kInvalidArgument, "safetensors: two tensors are named " + quoted(*twice));
+}
+
+// Positions in `tensors` in the order in which their data is laid out.
+std::vector<size_t> data_order(const Tensors& tensors) {
+  std::vector<size_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return natural_alignment(tensors.at(a).second) > natural_alignment(tensors.at(b).second);
+  });
+  return order;
+}
+
+void append_metadata(std::string& header, const Metadata& metadata) {
+  append_json_string(header, kMetadataKey);
+  header += ":{";
+  for (const auto& [key, text] : metadata) {
+    append_json_string(header, key);
+    header += ':';
+    append_json_string(header, text);
+    header += ',';
+  }
+  header.back() = '}';
+  header += ',';
+}
+
+void append_info(std::string& header, const Tensors::Entry& entry, size_t begin) {
+  const auto& [name, tensor] = entry;
+  append_json_string(header, name);
+  header += ":{\"dtype\":\"";
+  header += kDTypeNames[static_cast<size_t>(tensor.dtype())];
+  header += "\",\"shape\":[";
+  for (int i = 0; i < tensor.ndim(); ++i) header += (i ? "," : "") + std::to_string(tensor.shape()[i]);
+  header += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(begin + tensor.nbytes()) + "]},";
+}
+
+// The padded JSON, without the length before it.
+std::string make_header(const Tensors& tensors, const Metadata& metadata, const std::vector<size_t>& order) {
+  std::vector<size_t> begins(tensors.size());
+  size_t next = 0;
+  for (size_t position : order) {
+    begins[position] = next;
+    next += tensors.at(position).second.nbytes();
+  }
+  std::string header = "{";
+  if (!metadata.empty()) append_metadata(header, metadata);
+  for (size_t i = 0; i < tensors.size(); ++i) append_info(header, tensors.at(i), begins[i]);
+  if (header.size() > 1) header.pop_back();
+  header += '}';
+  const size_t used = kLengthBytes + header.size();
+  header.append((kDataAlignment - used % kDataAlignment) % kDataAlignment, ' ');
+  return header;
+}
+
+util::Slice slice_of(const Tensor& tensor) {
+  TensorImpl& impl = tensor.checked_impl();
+  const size_t bytes = tensor.nbytes();
+  if (impl.is_contiguous) return {impl.storage, impl.bytes(), bytes};
+  util::BufferRef copy = util::Buffer::allocate(bytes);
+  detail::to_bytes(tensor, impl.dtype, copy->data());
+  const std::byte* data = copy->data();
+  return {std::move(copy), data, bytes};
+}
+
+// One tensor as the header describes it.
+struct Info {
+  const std::string* name;
+  DType dtype;
+  Shape shape;
+  size_t begin;
+  size_t end;
+};
+
+std::string describe(const Info& info) { return "tensor " + quoted(*info.name); }
+
+const Json& member(const std::string& name, const Json& info, std::string_view key, bool right_type(const Json&),
+                   const char* expected) {
+  const Json* found = info.find(key);
+  if (found && right_type(*found)) return *found;
+  const std::string got = !info.is_object() ? info.dump() : found ? found->dump() : "none";
+  fail("tensor " + quoted(name) + " needs \"" + std::string(key) + "\" as " + expected + ", got " + got.substr(0, 80));
+}
+
+bool is_size(const Json& value) { return value.type() == Json::Type::integer && value.as_int64() >= 0; }
+bool is_text(const Json& value) { return value.is_string(); }
+bool is_size_list(const Json& value) {
+  return value.is_array() && std::all_of(value.as_array().begin(), value.as_array().end(), is_size);
+}
+bool is_size_pair(const Json& value) { return is_size_list(value) && value.size() == 2; }
+
+DType read_dtype(const std::string& name, const std::string& text) {
+  const auto found = std::find(std::begin(kDTypeNames), std::end(kDTypeNames), text);
+  if (found != std::end(kDTypeNames)) return static_cast<DType>(found - std::begin(kDTypeNames));
+  std::string known;
+  for (std::string_view each : kDTypeNames) known += (known.empty() ? "" : ", ") + std::string(each);
+  fail("tensor " + quoted(name) + " has the dtype " + quoted(text) + ", expected one of " + known);
+}
+
+// Bytes of a tensor of that shape. Sizes of zero don't hide an overflow of the
+// others, which would come back in the strides.
+size_t bytes_of(const Info& info) {
+  size_t bytes = size_of(info.dtype);
+  bool overflow = false;
+  for (int64_t size : info.shape)
+    overflow |= __builtin_mul_overflow(bytes, static_cast<size_t>(std::max<int64_t>(size, 1)), &bytes);
+  if (overflow || bytes > static_cast<size_t>(INT64_MAX))
+    fail(describe(info) + " has the shape " + info.shape.to_string() + ", more bytes than fit in memory");
+  return info.shape.contains(0) ? 0 : bytes;
+}
+
+Info read_info(const std::string& name, const Json& json, size_t data_size) {
+  Info info{&name, read_dtype(name, member(name, json, "dtype", is_text, "a string").as_string()), {}, 0, 0};
+  const Json& shape = member(name, json, "shape", is_size_list, "a list of sizes");
+  if (shape.size() > Dims::kMaxRank)
+    fail(describe(info) + " has " + std::to_string(shape.size()) + " dimensions, at most " +
+         std::to_string(Dims::kMaxRank) + " are supported");
+  info.shape = Shape(static_cast<int>(shape.size()), 0);
+  for (int i = 0; i < info.shape.size(); ++i) info.shape[i] = shape[i].as_int64();
+  const Json& offsets = member(name, json, "data_offsets", is_size_pair, "two offsets");
+  info.begin = static_cast<size_t>(offsets[0].as_int64());
+  info.end = static_cast<size_t>(offsets[1].as_int64());
+  const std::string range = "[" + std::to_string(info.begin) + ", " + std::to_string(info.end) + "]";
+  if (info.begin > info.end || info.end > data_size)
+    fail(describe(info) + " lies at " + range + ", outside the data of " + std::to_string(data_size) + " bytes");
+  if (info.end - info.begin != bytes_of(info))
+    fail(describe(info) + " of shape " + info.shape.to_string() + " and dtype " + std::string(name_of(info.dtype)) +
+         " needs " + std::to_string(bytes_of(info)) + " bytes, got " + range);
+  return info;
+}
+
+void check_coverage(const std::vector<Info>& infos, size_t data_size) {
+  std::vector<const Info*> sorted;
+  sorted.reserve(infos.size());
+  for (const Info& info : infos) sorted.push_back(&info);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Info* a, const Info* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
+  size_t next = 0;
+  for (const Info* info : sorted) {
+    if (info->begin != next)
+      fail(describe(*info) + " starts at " + std::to_string(info->begin) + ", expected " + std::to_string(next) +
+           (info->begin < next ? " (tensors overlap)" : " (there is a gap)"));
+    next = info->end;
+  }
+  if (next != data_size)
+    fail("tensors end at byte " + std::to_string(next) + " of the data, expected " + std::to_string(data_size));
+}
+
+void check_booleans(const Info& info, const std::byte* data) {
+  uint8_t seen = 0;
+  for (size_t i = 0; i < info.end - info.begin; ++i) seen |= static_cast<uint8_t>(data[i]);
+  if (seen > 1) fail(describe(info) + " of dtype bool holds bytes other than 0 and 1");
+}
+
+Tensor make_tensor_at(const util::BufferRef& body, size_t position, const Info& info) {
+  const std::byte* data = body->data() + position;
+  if (info.dtype == DType::boolean) check_booleans(info, data);
+  const size_t element = size_of(info.dtype);
+  const bool aligned = position % element == 0 && reinterpret_cast<uintptr_t>(data) % element == 0;
+  if (aligned) return make_from_buffer(body, position, info.shape, info.dtype);
+  return detail::from_bytes(data, info.shape, info.dtype, elements_of(info.shape));
+}
+
+void read_metadata(const Json& json, Metadata* metadata) {
+  if (!json.is_object()) fail("\"__metadata__\" must be an object of strings");
+  for (const auto& [key, text] : json.as_object()) {
+    if (!text.is_string())
+      fail("\"__metadata__\" must be an object of strings, got " + quoted(key) + " of another type");
+    if (metadata) metadata->insert_or_assign(key, text.as_string());
+  }
+}
+
+// The header's text; what follows it is the data.
+std::string_view find_header(std::span<const std::byte> file, const SafetensorsLimits& limits) {
+  if (file.size() < kLengthBytes) fail("the length of the header needs 8 bytes, got " + std::to_string(file.size()));
+  uint64_t length = 0;
+  std::memcpy(&length, file.data(), kLengthBytes);
+  if (length > limits.max_header_bytes)
+    throw Error(ErrorCode::kTooLarge, "safetensors: a header of " + std::to_string(length) + " bytes, at most " +
+                                          std::to_string(limits.max_header_bytes) + " are accepted");
+  if (length > file.size() - kLengthBytes)
+    fail("a header of " + std::to_string(length) + " bytes, but only " + std::to_string(file.size() - kLengthBytes) +
+         " follow");
+  const std::string_view text(reinterpret_cast<const char*>(file.data()) + kLengthBytes, length);
+  if (!text.starts_with('{')) fail("the header must start with {, got " + quoted(text.substr(0, 8)));
+  return text;
+}
+
+Json parse_header(std::string_view text, const SafetensorsLimits& limits) {
+  constexpr size_t kValuesPerTensor = 32;
+  try {
+    return Json::parse(
+        text, {.max_bytes = text.size(), .max_depth = 4, .max_values = 1000 + kValuesPerTensor * limits.max_tensors});
+  } catch (const Error& error) {
+    throw Error(error.code(), std::string("safetensors: in the header, ") + error.what());
+  }
+}
+
+}  // namespace
+
+std::vector<util::Slice> encode_safetensors(const Tensors& tensors, const Metadata& metadata) {
+  check_names(tensors);
+  const std::vector<size_t> order = data_order(tensors);
+  const std::string text = make_header(tensors, metadata, order);
+  util::BufferRef header = util::Buffer::allocate(kLengthBytes + text.size());
+  const uint64_t length = text.size();
+  std::memcpy(header->data(), &length, kLengthBytes);
+  std::memcpy(header->data() + kLengthBytes, text.data(), text.size());
+
+  std::vector<util::Slice> slices;
+  slices.reserve(tensors.size() + 1);
+  slices.push_back({header, header->data(), header->size()});
+  for (size_t position : order)
+    if (tensors.at(position).second.elements() > 0) slices.push_back(slice_of(tensors.at(position).second));
+  return slices;
+}
+
+size_t safetensors_size(const Tensors& tensors, const Metadata& metadata) {
+  check_names(tensors);
+  size_t size = kLengthBytes + make_header(tensors, metadata, data_order(tensors)).size();
+  for (const auto& [name, tensor] : tensors) size += tensor.nbytes();
+  return size;
+}
+
+Tensors decode_safetensors(const util::BufferRef& body, size_t offset, size_t size, Metadata* metadata,
+                           const SafetensorsLimits& limits) {
+  if (offset > body->size() || size > body->size() - offset)
+    fail(std::to_string(size) + " bytes from " + std::to_string(offset) + " lie outside a buffer of " +
+         std::to_string(body->size()));
+  const std::string_view text = find_header(body->bytes().subspan(offset, size), limits);
+  const Json header = parse_header(text, limits);
+  const size_t data_start = kLengthBytes + text.size();
+  std::vector<Info> infos;
+  for (const auto& [name, json] : header.as_object()) {
+    if (name == kMetadataKey)
+      read_metadata(json, metadata);
+    else if (infos.size() < limits.max_tensors)
+      infos.push_back(read_info(name, json, size - data_start));
+    else
+      throw Error(ErrorCode::kTooLarge, "safetensors: more than " + std::to_string(limits.max_tensors) + " tensors");
+  }
+  check_coverage(infos, size - data_start);
+  Tensors out;
+  for (const Info& info : infos) out.set(*info.name, make_tensor_at(body, offset + data_start + info.begin, info));
+  return out;
+}
+
+}  // namespace sm::codec
