@@ -1,0 +1,182 @@
+#include "http/client.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
+#include <algorithm>
+#include <cstring>
+
+#include "http/pool.hpp"
+#include "http/serialize.hpp"
+#include "io/connect.hpp"
+#include "shumai/error.hpp"
+
+namespace sm::http {
+namespace {
+
+namespace asio = boost::asio;
+using io::Clock;
+using std::chrono::milliseconds;
+
+constexpr size_t kInput = 8 * 1024;
+
+// Where, and since when: for messages.
+struct Call {
+  const Url& url;
+  Clock::time_point start = Clock::now();
+
+  [[noreturn]] void fail(ErrorCode code, const std::string& why) const {
+    throw Error(code, url.origin() + ": " + why);
+  }
+  [[noreturn]] void timed_out(const std::string& lacking) const {
+    const auto spent = std::chrono::duration_cast<milliseconds>(Clock::now() - start);
+    fail(ErrorCode::kTimeout, lacking + " after " + std::to_string(spent.count()) + " ms");
+  }
+};
+
+// Writes all of the request. An error is left to the reader: a server may
+// refuse a request early, with an answer, and close.
+Task<io::ErrorInfo> write(Kept& kept, const Body& body) {
+  gather(kept.head, body, kept.output);
+  std::span<asio::const_buffer> rest = kept.output;
+  io::ErrorInfo error;
+  size_t written = kept.stream.try_write(rest, error);
+  for (;;) {
+    io::advance(rest, written);
+    if (error || rest.empty()) co_return error;
+    written = co_await kept.stream.write_some(rest, error);
+  }
+}
+
+// Feeds input[0, end) and keeps what the parser left; returns the new end.
+size_t parse(Kept& kept, size_t end) {
+  const size_t used = kept.parser.feed({kept.input.data(), end});
+  std::memmove(kept.input.data(), kept.input.data() + used, end - used);
+  return end - used;
+}
+
+// The next message, 1xx or final. `end` is how much of kept.input is filled.
+Task<void> read(Kept& kept, size_t& end, io::ErrorInfo& error) {
+  for (;;) {
+    end = parse(kept, end);
+    if (kept.parser.done()) co_return;
+    const std::span<char> body = end ? std::span<char>() : kept.parser.space();
+    if (end == kept.input.size()) kept.input.resize(std::max(kInput, end * 2));
+    const std::span<char> into = body.empty() ? std::span(kept.input).subspan(end) : body;
+    const size_t bytes = co_await kept.stream.read_some(into, error);
+    if (error == asio::error::eof) {
+      kept.parser.feed_end();
+      error = {};
+      co_return;
+    }
+    if (error) co_return;
+    if (body.empty()) {
+      end += bytes;
+    } else {
+      kept.parser.commit(bytes);
+    }
+  }
+}
+
+struct Outcome {
+  Response response;
+  bool reusable = false;
+};
+
+Task<Outcome> exchange(Kept& kept, const Request& request, const Call& call) {
+  if (request.method == "HEAD") kept.parser.expect_no_body();
+  const io::ErrorInfo unsent = co_await write(kept, request.body);
+  Outcome outcome;
+  size_t end = 0;
+  for (;;) {
+    io::ErrorInfo error;
+    co_await read(kept, end, error);
+    if (error == asio::error::operation_aborted) call.fail(ErrorCode::kCancelled, "the request was cancelled");
+    if (error) call.fail(ErrorCode::kConnection, "the connection broke: " + (unsent ? unsent : error).message());
+    outcome.reusable = !unsent && end == 0 && request.keep_alive && kept.parser.keep_alive();
+    outcome.response = kept.parser.take();
+    if (outcome.response.status / 100 != 1) co_return outcome;
+    if (outcome.response.status == 101) call.fail(ErrorCode::kProtocol, "the server switched protocols unasked");
+    if (request.method == "HEAD") kept.parser.expect_no_body();
+  }
+}
+
+Task<Outcome> exchange_until(Kept& kept, const Request& request, const Call& call, io::Deadline& deadline) {
+  struct Guard {
+    io::Deadline& deadline;
+    ~Guard() { deadline.release(); }
+  } guard{deadline};
+  deadline.watch(kept.stream.fd());
+  try {
+    Outcome outcome = co_await exchange(kept, request, call);
+    co_return outcome;
+  } catch (const Error& error) {
+    if (deadline.passed()) call.timed_out("no complete answer");
+    if (error.code() == ErrorCode::kCancelled) throw;
+    call.fail(error.code(), error.what());
+  }
+}
+
+Task<std::unique_ptr<Kept>> open(const ClientOptions& options, const Call& call, Clock::time_point until) {
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  io::Address address;
+  address.host = call.url.host;
+  address.port = call.url.port;
+  address.unix_path = call.url.socket_path;
+  const Clock::time_point limit = std::min(until, Clock::now() + options.connect_timeout);
+  io::Deadline deadline(executor, limit);
+  try {
+    io::Stream stream = co_await io::connect(std::move(address), deadline);
+    co_return std::make_unique<Kept>(std::move(stream), options.limits);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kTimeout) call.timed_out("no connection");
+    throw;
+  }
+}
+
+Task<Response> send_on_pool(const ClientOptions& settings, const Call& call, const Request& request,
+                            const SendOptions& options) {
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  Pool& pool = asio::use_service<Pool>(asio::query(executor, asio::execution::context));
+  Clock::time_point until = options.deadline;
+  if (options.timeout.count() > 0) until = std::min(until, call.start + options.timeout);
+  const std::string origin = call.url.origin();
+
+  std::string head;
+  append_head(head, request, call.url.host_header());
+  io::Deadline deadline(executor, until);
+  std::unique_ptr<Kept> kept = pool.take(origin);
+  for (;;) {
+    if (!kept) kept = co_await open(settings, call, until);
+    kept->head = head;
+    try {
+      Outcome outcome = co_await exchange_until(*kept, request, call, deadline);
+      kept->expires = Clock::now() + settings.idle_timeout;
+      if (outcome.reusable) pool.put(origin, std::move(kept), settings.max_idle_per_origin);
+      co_return std::move(outcome.response);
+    } catch (const Error& error) {
+      const bool died = error.code() == ErrorCode::kConnection && kept->reused && !kept->parser.started();
+      if (!died || !options.retry_safe) throw;
+    }
+    kept = nullptr;
+  }
+}
+
+}  // namespace
+
+Task<Response> Client::send(Url url, Request request, SendOptions options) const {
+  const ClientOptions settings = options_;
+  const Call call{url};
+  if (url.scheme == "https") call.fail(ErrorCode::kInvalidArgument, "https isn't supported yet");
+  if (request.target.empty()) request.target = url.target;
+  try {
+    co_return co_await send_on_pool(settings, call, request, options);
+  } catch (const boost::system::system_error& error) {
+    // Asio throws this into a cancelled coroutine.
+    call.fail(error.code() == asio::error::operation_aborted ? ErrorCode::kCancelled : ErrorCode::kConnection,
+              error.code().message());
+  }
+}
+
+}  // namespace sm::http

@@ -1,0 +1,235 @@
+#include "http/connection.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <algorithm>
+#include <cstring>
+
+#include "http/problem.hpp"
+#include "http/serialize.hpp"
+
+namespace sm::http {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr size_t kFirstInput = 4 * 1024;
+constexpr size_t kInputForBody = 16 * 1024;
+constexpr size_t kLongestRead = 4 << 20;
+
+milliseconds tick_for(const Limits& limits) {
+  const milliseconds shortest = std::min({limits.header_timeout, limits.body_timeout, limits.keep_alive_timeout,
+                                          limits.write_timeout, limits.linger_timeout});
+  return std::clamp(shortest / 4, milliseconds(2), milliseconds(250));
+}
+
+Response overloaded() {
+  Response response = problem(503, "unavailable", "the server runs as many requests as it may; try again");
+  response.headers.set("Retry-After", "1");
+  return response;
+}
+
+}  // namespace
+
+ServerState::ServerState(boost::asio::io_context& the_context, Handler the_handler, const Limits& the_limits)
+    : context(the_context),
+      handler(std::move(the_handler)),
+      limits(the_limits),
+      watcher(std::make_shared<Watcher>(the_context, tick_for(the_limits))) {}
+
+Connection::Connection(std::shared_ptr<ServerState> server, io::Stream stream, std::string peer)
+    : server_(std::move(server)),
+      stream_(std::move(stream)),
+      peer_(std::make_shared<Peer>()),
+      watch_(stream_.fd(), peer_),
+      parser_(server_->limits) {
+  peer_->address = std::move(peer);
+  watch_.enter(Phase::kIdle, server_->limits.header_timeout);
+  server_->watcher->add(watch_);
+  ++server_->statistics.connections_total;
+}
+
+Connection::~Connection() {
+  server_->watcher->remove(watch_);
+  --server_->statistics.connections_open;
+}
+
+Task<> Connection::run(std::unique_ptr<Connection> self) {
+  bool open = true;
+  while (open && co_await self->read_request()) open = co_await self->answer();
+  if (self->refusal_ && !co_await self->refuse(std::move(*self->refusal_))) co_return;
+  if (self->refusal_ || !open) co_await self->linger();
+}
+
+// True with a complete request in the parser. False when the connection is to
+// end, after refusal_ when there is one.
+Task<bool> Connection::read_request() {
+  reading_ = Phase::kIdle;
+  continued_ = false;
+  io::ErrorInfo error;
+  for (;;) {
+    std::span<char> into;
+    try {
+      parse();
+      if (parser_.done()) co_return true;
+      into = read_space();
+    } catch (const Error& failure) {
+      refusal_ = problem(failure);
+      co_return false;
+    }
+    if (!enter_reading()) co_return false;
+    if (!continued_ && begin_ == end_ && parser_.expects_continue()) {
+      continued_ = true;
+      static const Body kNone;
+      if (!co_await write("HTTP/1.1 100 Continue\r\n\r\n", kNone) || !enter_reading()) co_return false;
+    }
+    const size_t bytes = co_await stream_.read_some(into, error);
+    if (watch_.cut() && reading_ != Phase::kIdle && !server_->stopping)
+      refusal_ = problem(408, "timeout", "the request took too long to arrive");
+    if (error || watch_.cut()) co_return false;
+    received(bytes);
+  }
+}
+
+void Connection::parse() {
+  begin_ += parser_.feed({input_.data() + begin_, end_ - begin_});
+  if (begin_ == end_) begin_ = end_ = 0;
+}
+
+// Tells the watch what is being waited for. A header's time runs from its
+// first byte; a body's is extended by each byte, within its minimum rate.
+bool Connection::enter_reading() {
+  const Limits& limits = server_->limits;
+  if (parser_.header_done()) {
+    if (reading_ != Phase::kBody) body_start_ = Clock::now();
+    reading_ = Phase::kBody;
+    milliseconds budget = limits.body_timeout;
+    if (limits.min_body_rate) {
+      const milliseconds earned(parser_.body_received() * 1000 / limits.min_body_rate);
+      const auto spent = std::chrono::duration_cast<milliseconds>(Clock::now() - body_start_);
+      budget = std::min(budget, limits.body_timeout + earned - spent);
+    }
+    return watch_.enter(Phase::kBody, budget);
+  }
+  if (begin_ != end_ || parser_.started()) {
+    if (reading_ == Phase::kHeader) return !watch_.cut();
+    reading_ = Phase::kHeader;
+    return watch_.enter(Phase::kHeader, limits.header_timeout);
+  }
+  // Entering comes first: stop() looks at idle connections after it has set
+  // `stopping`, so one of the two sees the other.
+  const bool entered = watch_.enter(Phase::kIdle, first_ ? limits.header_timeout : limits.keep_alive_timeout);
+  return entered && !server_->stopping;
+}
+
+// Where the next bytes go: the body itself when nothing stands before them.
+std::span<char> Connection::read_space() {
+  if (begin_ == end_) {
+    const std::span<char> body = parser_.space();
+    into_body_ = !body.empty();
+    if (into_body_) return body.first(std::min(body.size(), kLongestRead));
+  }
+  into_body_ = false;
+  if (begin_ > 0) {
+    std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  // The parser never leaves more than max_header_bytes behind.
+  if (parser_.header_done() && input_.size() < kInputForBody) input_.resize(kInputForBody);
+  if (end_ == input_.size()) input_.resize(std::max(kFirstInput, input_.size() * 2));
+  return std::span(input_).subspan(end_);
+}
+
+void Connection::received(size_t bytes) {
+  server_->statistics.bytes_in.fetch_add(bytes, std::memory_order_relaxed);
+  if (into_body_) {
+    parser_.commit(bytes);
+  } else {
+    end_ += bytes;
+  }
+}
+
+// False when the connection is to be closed.
+Task<bool> Connection::answer() {
+  Request request = parser_.take();
+  first_ = false;
+  request.peer = peer_;
+  const bool head_only = request.method == "HEAD";
+  const int version = request.version;
+  bool keep_alive = request.keep_alive;
+  ++server_->statistics.requests_total;
+  if (!watch_.enter(Phase::kHandler, milliseconds(0))) co_return false;
+
+  Response response = co_await handle(std::move(request));
+  keep_alive = keep_alive && !server_->stopping && !response.headers.lists("Connection", "close");
+  head_.clear();
+  append_head(head_, response, version, keep_alive);
+  if (head_only || bodiless(response.status)) response.body.clear();
+  count(response);
+  const bool written = co_await write(head_, response.body);
+  co_return written && keep_alive;
+}
+
+Task<Response> Connection::handle(Request request) {
+  ServerStatistics& statistics = server_->statistics;
+  struct Slot {
+    std::atomic<size_t>& count;
+    const size_t before = count.fetch_add(1);
+    ~Slot() { --count; }
+  } slot{statistics.requests_in_flight};
+  if (slot.before >= server_->limits.max_requests_in_flight) co_return overloaded();
+  try {
+    Response response = co_await server_->handler(std::move(request));
+    if (response.status < 200 || response.status > 599)
+      throw Error(ErrorCode::kInternal, "the handler answered with status " + std::to_string(response.status));
+    co_return response;
+  } catch (const Error& error) {
+    co_return problem(error);
+  } catch (const std::exception& error) {
+    co_return problem(500, code_name(ErrorCode::kInternal), error.what());
+  } catch (...) {
+    co_return problem(500, code_name(ErrorCode::kInternal), "the handler threw something that isn't an exception");
+  }
+}
+
+// Most answers fit the socket's buffer and are gone at once.
+Task<bool> Connection::write(std::string_view head, const Body& body) {
+  gather(head, body, output_);
+  std::span<boost::asio::const_buffer> rest = output_;
+  io::ErrorInfo error;
+  size_t written = stream_.try_write(rest, error);
+  for (;;) {
+    server_->statistics.bytes_out.fetch_add(written, std::memory_order_relaxed);
+    io::advance(rest, written);
+    if (error) co_return false;
+    if (rest.empty()) co_return true;
+    if (!watch_.enter(Phase::kWrite, server_->limits.write_timeout)) co_return false;
+    written = co_await stream_.write_some(rest, error);
+  }
+}
+
+// Answers what wasn't a proper request.
+Task<bool> Connection::refuse(Response response) {
+  head_.clear();
+  append_head(head_, response, 11, false);
+  count(response);
+  co_return co_await write(head_, response.body);
+}
+
+// Closing with unread bytes would reset the connection before the peer has
+// read its answer, so they are read and dropped for a while.
+Task<> Connection::linger() {
+  if (!refusal_ && begin_ == end_ && stream_.quiet()) co_return;
+  stream_.shutdown_send();
+  if (!watch_.enter(Phase::kLinger, server_->limits.linger_timeout)) co_return;
+  input_.resize(kInputForBody);
+  io::ErrorInfo error;
+  while (!error && !watch_.cut()) co_await stream_.read_some(input_, error);
+}
+
+void Connection::count(const Response& response) {
+  server_->statistics.responses[response.status / 100].fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace sm::http

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "http/parser.hpp"
+#include "http/server.hpp"
+#include "http/watch.hpp"
+#include "io/stream.hpp"
+
+namespace sm::http {
+
+// What a server and its connections share.
+struct ServerState {
+  ServerState(boost::asio::io_context& context, Handler handler, const Limits& limits);
+
+  boost::asio::io_context& context;
+  const Handler handler;
+  const Limits limits;
+  ServerStatistics statistics;
+  std::atomic<bool> stopping{false};
+  const std::shared_ptr<Watcher> watcher;
+
+  std::mutex mutex;
+  std::vector<int> listeners;            // descriptors, guarded by mutex
+  std::vector<std::string> socket_files;  // guarded by mutex
+};
+
+// One accepted connection. Its coroutine is the only one to touch it, whatever
+// thread that runs on; others reach it through its Watch.
+class Connection {
+ public:
+  Connection(std::shared_ptr<ServerState> server, io::Stream stream, std::string peer);
+  ~Connection();
+
+  static Task<> run(std::unique_ptr<Connection> self);
+
+ private:
+  Task<bool> read_request();
+  Task<bool> answer();
+  Task<Response> handle(Request request);
+  Task<bool> write(std::string_view head, const Body& body);
+  Task<bool> refuse(Response response);
+  Task<> linger();
+
+  void parse();
+  bool enter_reading();
+  std::span<char> read_space();
+  void received(size_t bytes);
+  void count(const Response& response);
+
+  const std::shared_ptr<ServerState> server_;
+  io::Stream stream_;
+  const std::shared_ptr<Peer> peer_;
+  Watch watch_;
+  RequestParser parser_;
+
+  std::vector<char> input_;  // bytes [begin_, end_) wait to be parsed
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  bool into_body_ = false;  // the last read_space() was the body's own
+
+  bool first_ = true;
+  bool continued_ = false;  // "100 Continue" has been sent
+  Phase reading_ = Phase::kIdle;
+  std::chrono::steady_clock::time_point body_start_;
+
+  std::string head_;
+  std::vector<boost::asio::const_buffer> output_;
+  std::optional<Response> refusal_;
+};
+
+}  // namespace sm::http
