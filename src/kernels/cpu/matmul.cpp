@@ -1,0 +1,316 @@
+#include "kernels/matmul.hpp"
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <string>
+#include <type_traits>
+
+#include "kernels/copy.hpp"
+#include "kernels/cpu/onednn.hpp"
+#include "kernels/parallel.hpp"
+#include "kernels/types.hpp"
+#include "shumai/error.hpp"
+#include "tensor/impl.hpp"
+
+namespace sm::kernels {
+namespace {
+
+// A matrix product per index of `batch`: [m, k] times [k, n]. Strides count elements.
+struct Plan {
+  int64_t m, n, k;
+  int64_t a_row, a_column, b_row, b_column;
+  Shape batch;
+  Dims a_batch, b_batch;  // strides along `batch`
+  Shape result;
+};
+
+template <class T>
+struct View {
+  const T* data;
+  int64_t row, column;  // strides
+  View at(int64_t i, int64_t j) const { return {data + i * row + j * column, row, column}; }
+};
+
+Shape leading_axes(const Tensor& x) {
+  Shape out;
+  for (int i = 0; i < x.ndim() - 2; ++i) out.push_back(x.shape()[i]);
+  return out;
+}
+
+Dims leading_strides(const Tensor& x, const Shape& batch) {
+  Dims out(batch.size(), 0);
+  const int count = std::max(x.ndim() - 2, 0);
+  for (int i = 0; i < count; ++i)
+    if (x.shape()[i] != 1) out[batch.size() - count + i] = x.strides()[i];
+  return out;
+}
+
+[[noreturn]] void reject(const char* what, const Tensor& a, const Tensor& b) {
+  throw Error(ErrorCode::kShapeMismatch,
+              std::string("matmul: ") + what + ", got " + a.shape().to_string() + " and " + b.shape().to_string());
+}
+
+bool broadcasts(const Shape& a, const Shape& b) {
+  for (int i = a.size() - 1, j = b.size() - 1; i >= 0 && j >= 0; --i, --j)
+    if (a[i] != b[j] && a[i] != 1 && b[j] != 1) return false;
+  return true;
+}
+
+// Whether BLAS can read a matrix in place: one stride is 1, and the other covers a line.
+bool readable(int64_t rows, int64_t columns, int64_t row, int64_t column) {
+  const bool plain = (column == 1 || columns == 1) && (row >= columns || rows == 1);
+  const bool transposed = (row == 1 || rows == 1) && (column >= rows || columns == 1);
+  return plain || transposed;
+}
+
+// With one matrix on the right, the rows of all matrices on the left can be one long matrix.
+void join_batch(Plan& plan) {
+  if (plan.batch.empty() || std::any_of(plan.b_batch.begin(), plan.b_batch.end(), [](int64_t s) { return s != 0; }))
+    return;
+  int64_t m = plan.m, row = plan.a_row;
+  for (int i = plan.batch.size() - 1; i >= 0; --i) {
+    if (m == 1) row = plan.a_batch[i];
+    else if (plan.batch[i] != 1 && plan.a_batch[i] != row * m) return;
+    m *= plan.batch[i];
+  }
+  if (!readable(m, plan.k, row, plan.a_column)) return;
+  plan.m = m;
+  plan.a_row = row;
+  plan.batch = plan.a_batch = plan.b_batch = {};
+}
+
+Plan make_plan(const Tensor& a, const Tensor& b) {
+  const int na = a.ndim(), nb = b.ndim();
+  if (na == 0 || nb == 0) reject("needs tensors of 1 or more dimensions", a, b);
+  Plan plan;
+  plan.m = na > 1 ? a.shape()[na - 2] : 1;
+  plan.k = a.shape()[na - 1];
+  plan.n = nb > 1 ? b.shape()[nb - 1] : 1;
+  plan.a_row = na > 1 ? a.strides()[na - 2] : 0;
+  plan.a_column = a.strides()[na - 1];
+  plan.b_row = b.strides()[nb > 1 ? nb - 2 : 0];
+  plan.b_column = nb > 1 ? b.strides()[nb - 1] : 0;
+  if (plan.k != b.shape()[nb > 1 ? nb - 2 : 0]) reject("inner sizes differ", a, b);
+  const Shape a_leading = leading_axes(a), b_leading = leading_axes(b);
+  if (!broadcasts(a_leading, b_leading)) reject("leading axes don't broadcast", a, b);
+  plan.batch = broadcast(a_leading, b_leading, "matmul");
+  plan.a_batch = leading_strides(a, plan.batch);
+  plan.b_batch = leading_strides(b, plan.batch);
+  plan.result = plan.batch;
+  if (na > 1) plan.result.push_back(plan.m);
+  if (nb > 1) plan.result.push_back(plan.n);
+  join_batch(plan);
+  return plan;
+}
+
+// Integers are multiplied as unsigned ones, which wrap around without undefined behaviour.
+template <class T, bool = std::is_integral_v<T>>
+struct Arithmetic {
+  using type = T;
+};
+template <class T>
+struct Arithmetic<T, true> {
+  using type = std::make_unsigned_t<T>;
+};
+
+template <class U>
+void tiny_product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, U* c, int64_t c_row) {
+  for (int64_t i = 0; i < m; ++i) {
+    U* row = c + i * c_row;
+    for (int64_t j = 0; j < n; ++j) {
+      const U* x = a.data + i * a.row;
+      const U* y = b.data + j * b.column;
+      U sum{};
+      for (int64_t p = 0; p < k; ++p, x += a.column, y += b.row) sum = static_cast<U>(sum + *x * *y);
+      row[j] = sum;
+    }
+  }
+}
+
+// --- Products of float64 and of integers: BLAS has none of the latter, oneDNN neither. ---
+
+constexpr int64_t kBlockRows = 4;    // rows of c that are kept in registers
+constexpr int64_t kBlockDepth = 256; // a panel of b stays in the first-level cache
+
+template <class U>
+struct Lanes {
+  typedef U type __attribute__((vector_size(32)));
+  static constexpr int64_t kCount = 32 / sizeof(U);
+};
+
+// sums[r] = the products of up to kBlockRows rows of `a` with a packed panel of `b`.
+template <class U>
+inline void multiply_panel(const View<U>& a, int64_t rows, int64_t depth, const typename Lanes<U>::type* panel,
+                           typename Lanes<U>::type* sums) {
+  // A missing row repeats the last; its sums aren't stored.
+  const U* a0 = a.data;
+  const U* a1 = a.data + std::min<int64_t>(1, rows - 1) * a.row;
+  const U* a2 = a.data + std::min<int64_t>(2, rows - 1) * a.row;
+  const U* a3 = a.data + std::min<int64_t>(3, rows - 1) * a.row;
+  typename Lanes<U>::type s0{}, s1{}, s2{}, s3{};
+  for (int64_t p = 0; p < depth; ++p) {
+    const auto& b = panel[p];
+    const int64_t at = p * a.column;
+    s0 += b * a0[at];
+    s1 += b * a1[at];
+    s2 += b * a2[at];
+    s3 += b * a3[at];
+  }
+  sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+}
+
+template <class U>
+void pack_panel(const View<U>& b, int64_t depth, int64_t columns, typename Lanes<U>::type* panel) {
+  for (int64_t p = 0; p < depth; ++p) {
+    typename Lanes<U>::type lane{};
+    for (int64_t j = 0; j < columns; ++j) lane[j] = b.data[p * b.row + j * b.column];
+    panel[p] = lane;
+  }
+}
+
+template <class U>
+void blocked_product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, U* c, int64_t c_row) {
+  constexpr int64_t kColumns = Lanes<U>::kCount;
+  typename Lanes<U>::type panel[kBlockDepth], sums[kBlockRows];
+  for (int64_t p = 0; p < k; p += kBlockDepth) {
+    const int64_t depth = std::min(kBlockDepth, k - p);
+    for (int64_t j = 0; j < n; j += kColumns) {
+      const int64_t columns = std::min(kColumns, n - j);
+      pack_panel(b.at(p, j), depth, columns, panel);
+      for (int64_t i = 0; i < m; i += kBlockRows) {
+        const int64_t rows = std::min(kBlockRows, m - i);
+        multiply_panel(a.at(i, p), rows, depth, panel, sums);
+        for (int64_t r = 0; r < rows; ++r) {
+          U* out = c + (i + r) * c_row + j;
+          for (int64_t l = 0; l < columns; ++l) out[l] = p == 0 ? sums[r][l] : static_cast<U>(out[l] + sums[r][l]);
+        }
+      }
+    }
+  }
+}
+
+// --- Products of float32, by oneDNN. ---
+
+struct BlasMatrix {
+  char transposed;
+  int64_t leading;
+};
+
+// How to name a readable matrix to BLAS, where the stride of an axis of size 1 can be anything.
+BlasMatrix blas_matrix(int64_t rows, int64_t columns, int64_t row, int64_t column, bool prefer_transposed) {
+  const bool plain = (column == 1 || columns == 1) && (row >= columns || rows == 1);
+  const bool transposed = (row == 1 || rows == 1) && (column >= rows || columns == 1);
+  if (transposed && (prefer_transposed || !plain)) return {'T', columns == 1 ? rows : column};
+  return {'N', rows == 1 ? columns : row};
+}
+
+void product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, float* c, int64_t c_row) {
+  // Below this a call of oneDNN costs more than the product.
+  constexpr int64_t kTiny = 256;
+  if (m * n * k <= kTiny) return tiny_product(m, n, k, a, b, c, c_row);
+  const BlasMatrix left = blas_matrix(m, k, a.row, a.column, false);
+  // A column is read several times faster as a row.
+  const BlasMatrix right = blas_matrix(k, n, b.row, b.column, n == 1);
+  const OneThread guard;
+  const dnnl_status_t status = dnnl_sgemm(left.transposed, right.transposed, m, n, k, 1.0f, a.data, left.leading, b.data,
+                                          right.leading, 0.0f, c, c_row);
+  if (status != dnnl_success)
+    throw Error(ErrorCode::kInternal, "matmul: oneDNN failed with status " + std::to_string(status));
+}
+
+template <class U>
+void product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, U* c, int64_t c_row) {
+  constexpr int64_t kTiny = 64;
+  if (m * n * k <= kTiny) return tiny_product(m, n, k, a, b, c, c_row);
+  blocked_product(m, n, k, a, b, c, c_row);
+}
+
+// --- All dtypes ---
+
+// Multiply-adds that make a piece of work worth a thread: about 20 microseconds.
+template <class U>
+constexpr int64_t kGrain = std::is_same_v<U, float> ? int64_t{1} << 20 : int64_t{1} << 17;
+
+// The part of one product that `piece` of `pieces` stands for: rows, or columns where there are more of them.
+template <class U>
+void product_piece(const Plan& plan, View<U> a, View<U> b, U* c, int64_t piece, int64_t pieces) {
+  const bool by_rows = plan.m >= plan.n;
+  const int64_t size = by_rows ? plan.m : plan.n;
+  // A multiple of what the kernels work on at a time.
+  const int64_t length = ((size + pieces - 1) / pieces + 15) / 16 * 16;
+  const int64_t begin = piece * length, end = std::min(size, begin + length);
+  if (begin >= end) return;
+  if (by_rows) product(end - begin, plan.n, plan.k, a.at(begin, 0), b, c + begin * plan.n, plan.n);
+  else product(plan.m, end - begin, plan.k, a, b.at(0, begin), c + begin, plan.n);
+}
+
+int64_t offset_of(int64_t flat, const Shape& batch, const Dims& strides) {
+  int64_t offset = 0;
+  for (int i = batch.size() - 1; i >= 0; --i) {
+    offset += flat % batch[i] * strides[i];
+    flat /= batch[i];
+  }
+  return offset;
+}
+
+template <class U>
+void multiply(const Plan& plan, const U* a, const U* b, U* c) {
+  const int64_t count = elements_of(plan.batch);
+  const int64_t work = plan.m * plan.n * plan.k;
+  int64_t pieces = 1;
+  if (work >= 2 * kGrain<U> && count < 4 * num_threads())
+    pieces = std::min<int64_t>(num_threads(), work / kGrain<U>);
+  const int64_t grain = std::max<int64_t>(1, kGrain<U> / std::max<int64_t>(work / pieces, 1));
+  parallel_for(count * pieces, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t item = i / pieces;
+      const View<U> left{a + offset_of(item, plan.batch, plan.a_batch), plan.a_row, plan.a_column};
+      const View<U> right{b + offset_of(item, plan.batch, plan.b_batch), plan.b_row, plan.b_column};
+      product_piece(plan, left, right, c + item * plan.m * plan.n, i % pieces, pieces);
+    }
+  });
+}
+
+Tensor readable_tensor(const Tensor& x) {
+  const Shape& shape = x.shape();
+  const Dims& strides = x.strides();
+  const int last = x.ndim() - 1;
+  if (x.dtype() != DType::f32) return x;
+  if (last == 0) return strides[0] >= 1 || shape[0] <= 1 ? x : contiguous(x);
+  return readable(shape[last - 1], shape[last], strides[last - 1], strides[last]) ? x : contiguous(x);
+}
+
+}  // namespace
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  assert(a.dtype() == b.dtype());
+  const DType dtype = a.dtype();
+  if (dtype == DType::boolean)
+    throw Error(ErrorCode::kDTypeMismatch, "matmul: expects numbers, got bool; convert with astype first");
+  if (dtype == DType::f16 || dtype == DType::bf16)
+    return cast(matmul(cast(a, DType::f32), cast(b, DType::f32)), dtype);
+
+  Plan plan = make_plan(a, b);
+  const Tensor out = make_tensor(plan.result, dtype);
+  if (out.elements() == 0) return out;
+  if (plan.k == 0) {
+    std::memset(out.impl()->bytes(), 0, out.nbytes());
+    return out;
+  }
+  const Tensor left = readable_tensor(a), right = readable_tensor(b);
+  if (!left.same_as(a) || !right.same_as(b)) plan = make_plan(left, right);
+  with_type(dtype, [&](auto type) {
+    using T = typename decltype(type)::type;
+    if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {
+      using U = typename Arithmetic<T>::type;
+      multiply(plan, reinterpret_cast<const U*>(left.impl()->as<T>()), reinterpret_cast<const U*>(right.impl()->as<T>()),
+               reinterpret_cast<U*>(out.impl()->as<T>()));
+    }
+  });
+  return out;
+}
+
+}  // namespace sm::kernels
