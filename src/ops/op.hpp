@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -142,9 +143,12 @@ struct RefCall {
 // What the op should compute, written apart from the kernels and as plainly as can be.
 class Reference {
  public:
-  Reference(double (*unary)(double)) : unary_(unary) {}
-  Reference(double (*binary)(double, double)) : binary_(binary) {}
-  Reference(RefArray (*general)(const RefCall&)) : general_(general) {}
+  template <std::convertible_to<double (*)(double)> F>
+  Reference(F unary) : unary_(unary) {}
+  template <std::convertible_to<double (*)(double, double)> F>
+  Reference(F binary) : binary_(binary) {}
+  template <std::convertible_to<RefArray (*)(const RefCall&)> F>
+  Reference(F general) : general_(general) {}
   // Nothing to compare with: random values, or no fixed result.
   static Reference none() { return Reference(); }
 
@@ -209,6 +213,5 @@ std::span<const Op> shape_ops();
 std::span<const Op> matmul_ops();
 std::span<const Op> conv_ops();
 std::span<const Op> index_ops();
-std::span<const Op> loss_ops();
 
 }  // namespace sm::ops

@@ -1,0 +1,284 @@
+#pragma once
+
+// Generated from the op table by tools/generate.cpp; change the row instead.
+
+#include <string>
+#include <vector>
+
+#include "shumai/tensor.hpp"
+
+// Operations on tensors. They throw Error with the operation's name, what it
+// expects and what came. All are safe to call from several threads at once.
+
+namespace sm {
+
+// All zeros.
+Tensor zeros(const Dims& shape, DType dtype = DType::f32);
+
+// All ones.
+Tensor ones(const Dims& shape, DType dtype = DType::f32);
+
+// Every element is `value`.
+Tensor full(const Dims& shape, double value, DType dtype = DType::f32);
+
+// start, start + step, ... before `stop`; rank 1.
+Tensor arange(double start, double stop, double step = 1.0, DType dtype = DType::f32);
+
+// `steps` values evenly spaced from `start` to `stop`, both included; rank 1.
+Tensor linspace(double start, double stop, int64_t steps, DType dtype = DType::f32);
+
+// The n by n matrix with ones on its diagonal.
+Tensor identity(int64_t n, DType dtype = DType::f32);
+
+// Uniform in [0, 1) with 24 random bits, from the stream that manual_seed starts.
+Tensor rand(const Dims& shape, DType dtype = DType::f32);
+
+// Normal with mean 0 and variance 1, from the stream that manual_seed starts.
+Tensor randn(const Dims& shape, DType dtype = DType::f32);
+
+// -x.
+Tensor negative(const Tensor& tensor);
+
+// |x|. The gradient at 0 is 0.
+Tensor absolute(const Tensor& tensor);
+
+// -1, 0 or 1; NaN for NaN.
+Tensor sign(const Tensor& tensor);
+
+// e to the power x. Integers give float32.
+Tensor exp(const Tensor& tensor);
+
+// The natural logarithm. Integers give float32.
+Tensor log(const Tensor& tensor);
+
+// log(1 + x), exact for small x. Integers give float32.
+Tensor log1p(const Tensor& tensor);
+
+// The square root; NaN below 0. Integers give float32.
+Tensor sqrt(const Tensor& tensor);
+
+// x times x.
+Tensor square(const Tensor& tensor);
+
+// 1 / x. Integers give float32.
+Tensor reciprocal(const Tensor& tensor);
+
+// The sine of x in radians. Integers give float32.
+Tensor sin(const Tensor& tensor);
+
+// The cosine of x in radians. Integers give float32.
+Tensor cos(const Tensor& tensor);
+
+// The hyperbolic tangent. Integers give float32.
+Tensor tanh(const Tensor& tensor);
+
+// 1 / (1 + exp(-x)), without overflow on either side. Integers give float32.
+Tensor sigmoid(const Tensor& tensor);
+
+// The error function. Integers give float32.
+Tensor erf(const Tensor& tensor);
+
+// log(1 + exp(x)), without overflow. Integers give float32.
+Tensor softplus(const Tensor& tensor);
+
+// max(x, 0). The gradient at 0 is 0.
+Tensor relu(const Tensor& tensor);
+
+// The largest whole number not above x.
+Tensor floor(const Tensor& tensor);
+
+// The smallest whole number not below x.
+Tensor ceil(const Tensor& tensor);
+
+// The nearest whole number, halves to even.
+Tensor rint(const Tensor& tensor);
+
+// x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0
+// outside.
+Tensor clip(const Tensor& tensor, double low, double high);
+
+// Whether each element is NaN; boolean.
+Tensor isnan(const Tensor& tensor);
+
+// Whether each element is infinite; boolean.
+Tensor isinf(const Tensor& tensor);
+
+// Whether each element is finite; boolean.
+Tensor isfinite(const Tensor& tensor);
+
+// Whether each element is zero; boolean.
+Tensor logical_not(const Tensor& tensor);
+
+// Every bit inverted; `not` for booleans.
+Tensor bitwise_not(const Tensor& tensor);
+
+// a + b, broadcast.
+Tensor add(const Tensor& tensor, const Tensor& other);
+
+// a - b, broadcast.
+Tensor sub(const Tensor& tensor, const Tensor& other);
+
+// a * b, element by element, broadcast.
+Tensor mul(const Tensor& tensor, const Tensor& other);
+
+// a / b, broadcast. Integers are divided as float32; a division by zero gives an infinity or NaN.
+Tensor div(const Tensor& tensor, const Tensor& other);
+
+// The remainder of a / b with the sign of b, as Python's %. An integer remainder by zero is 0.
+Tensor mod(const Tensor& tensor, const Tensor& other);
+
+// a to the power b, broadcast. For integers the result is an integer and wraps around.
+Tensor power(const Tensor& tensor, const Tensor& other);
+
+// The larger of a and b; NaN if either is. At a tie each gets half of the gradient.
+Tensor maximum(const Tensor& tensor, const Tensor& other);
+
+// The smaller of a and b; NaN if either is. At a tie each gets half of the gradient.
+Tensor minimum(const Tensor& tensor, const Tensor& other);
+
+// a where the condition isn't zero, else b; all three broadcast.
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
+
+// a & b on integers and booleans.
+Tensor bitwise_and(const Tensor& tensor, const Tensor& other);
+
+// a | b on integers and booleans.
+Tensor bitwise_or(const Tensor& tensor, const Tensor& other);
+
+// a ^ b on integers and booleans.
+Tensor bitwise_xor(const Tensor& tensor, const Tensor& other);
+
+// a << b on integers; 0 once b reaches the width.
+Tensor l_shift(const Tensor& tensor, const Tensor& other);
+
+// a >> b on integers, keeping the sign.
+Tensor r_shift(const Tensor& tensor, const Tensor& other);
+
+// a == b; boolean.
+Tensor eq(const Tensor& tensor, const Tensor& other);
+
+// a != b; boolean.
+Tensor neq(const Tensor& tensor, const Tensor& other);
+
+// a < b; boolean.
+Tensor lt(const Tensor& tensor, const Tensor& other);
+
+// a <= b; boolean.
+Tensor lte(const Tensor& tensor, const Tensor& other);
+
+// a > b; boolean.
+Tensor gt(const Tensor& tensor, const Tensor& other);
+
+// a >= b; boolean.
+Tensor gte(const Tensor& tensor, const Tensor& other);
+
+// Whether both aren't zero; boolean.
+Tensor logical_and(const Tensor& tensor, const Tensor& other);
+
+// Whether either isn't zero; boolean.
+Tensor logical_or(const Tensor& tensor, const Tensor& other);
+
+// The sum over `axes`, all of them when empty. Integers and booleans give int64.
+Tensor sum(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+
+// The mean over `axes`, all of them when empty. Integers give float32; no elements give NaN.
+Tensor mean(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+
+// The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie
+// share the gradient evenly.
+Tensor amax(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+
+// The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie
+// share the gradient evenly.
+Tensor amin(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+
+// The position of the first largest element along `axis`, or in row order without one; int64.
+Tensor argmax(const Tensor& tensor, const Dims& axis = {}, bool keep_dims = false);
+
+// The position of the first smallest element along `axis`, or in row order without one; int64.
+Tensor argmin(const Tensor& tensor, const Dims& axis = {}, bool keep_dims = false);
+
+// Whether no element over `axes` is zero; boolean.
+Tensor all(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+
+// Whether some element over `axes` isn't zero; boolean.
+Tensor any(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+
+// The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as
+// PyTorch's default; 0 for the population).
+Tensor variance(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false, double correction = 1.0);
+
+// The square root of the variance; see `variance`.
+Tensor std(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false, double correction = 1.0);
+
+// exp(x) divided by its sum along `axis`, without overflow.
+Tensor softmax(const Tensor& tensor, int64_t axis = -1);
+
+// log(softmax(x)) along `axis`, exact where softmax would underflow.
+Tensor log_softmax(const Tensor& tensor, int64_t axis = -1);
+
+// log(sum(exp(x))) over `axes`, all of them when empty, without overflow.
+Tensor logsumexp(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+
+// Sums over the axes along which `shape` was broadcast: what undoes broadcasting in a gradient.
+// Integers give int64.
+Tensor sum_to(const Tensor& tensor, const Dims& shape);
+
+// The same elements in row order in another shape; one size may be -1. A view when the tensor is
+// contiguous.
+Tensor reshape(const Tensor& tensor, const Dims& shape);
+
+// Axis i of the result is axis axes[i] of the input; reversed when `axes` is empty. A view.
+Tensor transpose(const Tensor& tensor, const Dims& axes = {});
+
+// Broadcast to `shape`, where -1 keeps a size. A view: the elements aren't repeated in memory.
+Tensor expand(const Tensor& tensor, const Dims& shape);
+
+// Without the given axes of size 1, or without all of them. A view.
+Tensor squeeze(const Tensor& tensor, const Dims& axes = {});
+
+// With a new axis of size 1 at `axis`. A view.
+Tensor unsqueeze(const Tensor& tensor, int64_t axis);
+
+// Elements start, start + step, ... before `stop` along `axis`, with NumPy's rules for negative and
+// out-of-range bounds. A view.
+Tensor slice(const Tensor& tensor, int64_t axis, int64_t start, int64_t stop, int64_t step = 1);
+
+// Zeros of `shape` with the input where `slice` of the same arguments would look: slice's gradient.
+Tensor unslice(const Tensor& tensor, const Dims& shape, int64_t axis, int64_t start, int64_t stop, int64_t step = 1);
+
+// The tensors one after another along `axis`; the other sizes must be equal.
+Tensor concatenate(const std::vector<Tensor>& tensors, int64_t axis = 0);
+
+// Tensors of one shape along a new axis at `axis`.
+Tensor stack(const std::vector<Tensor>& tensors, int64_t axis = 0);
+
+// `before[i]` and `after[i]` elements of `value` around the tensor along each axis i.
+Tensor pad(const Tensor& tensor, const Dims& before, const Dims& after, double value = 0.0);
+
+// The same values laid out row by row without gaps; shares the storage when they already are.
+Tensor contiguous(const Tensor& tensor);
+
+// Converted to `dtype`: floats to integers towards zero, NaN to 0; anything but zero to true.
+Tensor astype(const Tensor& tensor, DType dtype);
+
+// Integer labels of any shape as rows of `classes` zeros with a one at the label; float32 along a
+// new last axis.
+Tensor one_hot(const Tensor& labels, int64_t classes);
+
+inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
+inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
+inline Tensor operator%(const Tensor& a, const Tensor& b) { return mod(a, b); }
+inline Tensor operator-(const Tensor& x) { return negative(x); }
+
+// Element by element, giving a boolean tensor; Tensor::same_as compares handles.
+inline Tensor operator==(const Tensor& a, const Tensor& b) { return eq(a, b); }
+inline Tensor operator!=(const Tensor& a, const Tensor& b) { return neq(a, b); }
+inline Tensor operator<(const Tensor& a, const Tensor& b) { return lt(a, b); }
+inline Tensor operator<=(const Tensor& a, const Tensor& b) { return lte(a, b); }
+inline Tensor operator>(const Tensor& a, const Tensor& b) { return gt(a, b); }
+inline Tensor operator>=(const Tensor& a, const Tensor& b) { return gte(a, b); }
+
+}  // namespace sm

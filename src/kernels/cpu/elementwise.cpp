@@ -1,0 +1,292 @@
+#include "kernels/elementwise.hpp"
+
+#include <cmath>
+
+#include "kernels/loop.hpp"
+#include "kernels/types.hpp"
+
+namespace sm::kernels {
+namespace {
+
+template <class T>
+using Wide = std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>;
+
+// Signed overflow wraps, as in PyTorch, through unsigned arithmetic.
+template <class T, class F>
+T wrap(T a, T b, F f) {
+  if constexpr (std::is_floating_point_v<T>) return f(a, b);
+  else return static_cast<T>(f(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
+}
+
+template <class T>
+bool is_nan(T x) {
+  if constexpr (std::is_floating_point_v<T>) return x != x;
+  else return false;
+}
+
+template <class T>
+T power(T base, T exponent) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return std::pow(base, exponent);
+  } else {
+    if constexpr (std::is_signed_v<T>)
+      if (exponent < 0) return base == 1 ? 1 : base == T(-1) ? (exponent % 2 ? T(-1) : T(1)) : T(0);
+    uint64_t result = 1, factor = static_cast<uint64_t>(base);
+    for (auto left = static_cast<uint64_t>(exponent); left; left >>= 1, factor *= factor)
+      if (left & 1) result *= factor;
+    return static_cast<T>(result);
+  }
+}
+
+// The remainder with the sign of the divisor, as Python's % and torch.remainder.
+template <class T>
+T modulo(T a, T b) {
+  if constexpr (std::is_floating_point_v<T>) {
+    const T r = std::fmod(a, b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+  } else {
+    if (b == 0) return 0;
+    if constexpr (std::is_signed_v<T>) {
+      if (b == T(-1)) return 0;
+      const T r = static_cast<T>(a % b);
+      return r != 0 && (r < 0) != (b < 0) ? static_cast<T>(r + b) : r;
+    } else {
+      return static_cast<T>(a % b);
+    }
+  }
+}
+
+template <class T>
+T shift_left(T a, T b) {
+  const uint64_t by = static_cast<uint64_t>(b);
+  return by >= sizeof(T) * 8 ? T(0) : static_cast<T>(static_cast<uint64_t>(a) << by);
+}
+
+template <class T>
+T shift_right(T a, T b) {
+  const uint64_t by = static_cast<uint64_t>(b);
+  if (by >= sizeof(T) * 8) return a < T(0) ? static_cast<T>(-1) : T(0);
+  return static_cast<T>(static_cast<Wide<T>>(a) >> by);
+}
+
+template <class T, class F>
+void map1(const Tensor& x, const Tensor& out, F f) {
+  using C = Compute<T>;
+  run_loop(make_loop<2>({operand(x), operand(out)}, out.shape()), [f](const auto& at, const auto& step, int64_t n) {
+    T* to = reinterpret_cast<T*>(at[1]);
+    if (step[0] == sizeof(T)) {
+      const T* from = reinterpret_cast<const T*>(at[0]);
+      for (int64_t i = 0; i < n; ++i) to[i] = convert<T>(f(convert<C>(from[i])));
+      return;
+    }
+    const char* from = at[0];
+    for (int64_t i = 0; i < n; ++i, from += step[0]) to[i] = convert<T>(f(convert<C>(*reinterpret_cast<const T*>(from))));
+  });
+}
+
+template <class T, class R, class F>
+void map2(const Tensor& a, const Tensor& b, const Tensor& out, F f) {
+  using C = Compute<T>;
+  const auto inner = [f](const auto& at, const auto& step, int64_t n) {
+    R* to = reinterpret_cast<R*>(at[2]);
+    const T* x = reinterpret_cast<const T*>(at[0]);
+    const T* y = reinterpret_cast<const T*>(at[1]);
+    if (step[0] == sizeof(T) && step[1] == sizeof(T)) {
+      for (int64_t i = 0; i < n; ++i) to[i] = convert<R>(f(convert<C>(x[i]), convert<C>(y[i])));
+    } else if (step[0] == sizeof(T) && step[1] == 0) {
+      const C fixed = convert<C>(*y);
+      for (int64_t i = 0; i < n; ++i) to[i] = convert<R>(f(convert<C>(x[i]), fixed));
+    } else if (step[0] == 0 && step[1] == sizeof(T)) {
+      const C fixed = convert<C>(*x);
+      for (int64_t i = 0; i < n; ++i) to[i] = convert<R>(f(fixed, convert<C>(y[i])));
+    } else {
+      const char* p = at[0];
+      const char* q = at[1];
+      for (int64_t i = 0; i < n; ++i, p += step[0], q += step[1])
+        to[i] = convert<R>(f(convert<C>(*reinterpret_cast<const T*>(p)), convert<C>(*reinterpret_cast<const T*>(q))));
+    }
+  };
+  run_loop(make_loop<3>({operand(a), operand(b), operand(out)}, out.shape()), inner);
+}
+
+template <class T>
+void unary_float(Unary kind, const Tensor& x, const Tensor& out) {
+  using C = Compute<T>;
+  switch (kind) {
+    case Unary::kExp: return map1<T>(x, out, [](C v) { return std::exp(v); });
+    case Unary::kLog: return map1<T>(x, out, [](C v) { return std::log(v); });
+    case Unary::kLog1p: return map1<T>(x, out, [](C v) { return std::log1p(v); });
+    case Unary::kSqrt: return map1<T>(x, out, [](C v) { return std::sqrt(v); });
+    case Unary::kSin: return map1<T>(x, out, [](C v) { return std::sin(v); });
+    case Unary::kCos: return map1<T>(x, out, [](C v) { return std::cos(v); });
+    case Unary::kTanh: return map1<T>(x, out, [](C v) { return std::tanh(v); });
+    case Unary::kErf: return map1<T>(x, out, [](C v) { return std::erf(v); });
+    case Unary::kFloor: return map1<T>(x, out, [](C v) { return std::floor(v); });
+    case Unary::kCeil: return map1<T>(x, out, [](C v) { return std::ceil(v); });
+    case Unary::kRint: return map1<T>(x, out, [](C v) { return std::nearbyint(v); });
+    case Unary::kReciprocal: return map1<T>(x, out, [](C v) { return C(1) / v; });
+    // exp of a large positive number overflows, so each side uses the exponential that doesn't.
+    case Unary::kSigmoid:
+      return map1<T>(x, out, [](C v) {
+        const C e = std::exp(-std::abs(v));
+        return v >= 0 ? C(1) / (C(1) + e) : e / (C(1) + e);
+      });
+    case Unary::kSoftplus:
+      return map1<T>(x, out, [](C v) { return std::max(v, C(0)) + std::log1p(std::exp(-std::abs(v))); });
+    default: return;
+  }
+}
+
+template <class T>
+void unary_any(Unary kind, const Tensor& x, const Tensor& out) {
+  using C = Compute<T>;
+  switch (kind) {
+    case Unary::kNegative: return map1<T>(x, out, [](C v) { return wrap(C(0), v, [](auto a, auto b) { return a - b; }); });
+    case Unary::kAbsolute:
+      return map1<T>(x, out, [](C v) {
+        if constexpr (std::is_floating_point_v<C>) return std::abs(v);
+        else return v < C(0) ? wrap(C(0), v, [](auto a, auto b) { return a - b; }) : v;
+      });
+    case Unary::kSign: return map1<T>(x, out, [](C v) { return is_nan(v) ? v : static_cast<C>((C(0) < v) - (v < C(0))); });
+    case Unary::kRelu: return map1<T>(x, out, [](C v) { return v < C(0) ? C(0) : v; });
+    case Unary::kSquare: return map1<T>(x, out, [](C v) { return wrap(v, v, [](auto a, auto b) { return a * b; }); });
+    case Unary::kBitwiseNot:
+      return map1<T>(x, out, [](C v) {
+        if constexpr (std::is_same_v<C, bool>) return !v;
+        else if constexpr (std::is_integral_v<C>) return static_cast<C>(~v);
+        else return v;
+      });
+    default:
+      if constexpr (std::is_floating_point_v<C>) unary_float<T>(kind, x, out);
+      else if (kind == Unary::kFloor || kind == Unary::kCeil || kind == Unary::kRint) map1<T>(x, out, [](C v) { return v; });
+  }
+}
+
+template <class T>
+void binary_arithmetic(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+  using C = Compute<T>;
+  switch (kind) {
+    case Binary::kAdd: return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p + q; }); });
+    case Binary::kSub: return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p - q; }); });
+    case Binary::kMul: return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p * q; }); });
+    case Binary::kDiv:
+      if constexpr (std::is_floating_point_v<C>) map2<T, T>(a, b, out, [](C x, C y) { return x / y; });
+      return;
+    case Binary::kMod: return map2<T, T>(a, b, out, [](C x, C y) { return modulo(x, y); });
+    case Binary::kPower: return map2<T, T>(a, b, out, [](C x, C y) { return power(x, y); });
+    case Binary::kMaximum: return map2<T, T>(a, b, out, [](C x, C y) { return is_nan(x) || x > y ? x : y; });
+    case Binary::kMinimum: return map2<T, T>(a, b, out, [](C x, C y) { return is_nan(x) || x < y ? x : y; });
+    default: return;
+  }
+}
+
+template <class T>
+void binary_bits(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+  switch (kind) {
+    case Binary::kBitwiseAnd: return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x & y); });
+    case Binary::kBitwiseOr: return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x | y); });
+    case Binary::kBitwiseXor: return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x ^ y); });
+    case Binary::kLShift: return map2<T, T>(a, b, out, [](T x, T y) { return shift_left(x, y); });
+    case Binary::kRShift: return map2<T, T>(a, b, out, [](T x, T y) { return shift_right(x, y); });
+    default: return;
+  }
+}
+
+template <class T>
+void compare_as(Compare kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+  using C = Compute<T>;
+  switch (kind) {
+    case Compare::kEq: return map2<T, bool>(a, b, out, [](C x, C y) { return x == y; });
+    case Compare::kNeq: return map2<T, bool>(a, b, out, [](C x, C y) { return x != y; });
+    case Compare::kLt: return map2<T, bool>(a, b, out, [](C x, C y) { return x < y; });
+    case Compare::kLte: return map2<T, bool>(a, b, out, [](C x, C y) { return x <= y; });
+    case Compare::kGt: return map2<T, bool>(a, b, out, [](C x, C y) { return x > y; });
+    case Compare::kGte: return map2<T, bool>(a, b, out, [](C x, C y) { return x >= y; });
+    case Compare::kLogicalAnd: return map2<T, bool>(a, b, out, [](C x, C y) { return x != C(0) && y != C(0); });
+    case Compare::kLogicalOr: return map2<T, bool>(a, b, out, [](C x, C y) { return x != C(0) || y != C(0); });
+  }
+}
+
+template <class T>
+void predicate_as(Predicate kind, const Tensor& x, const Tensor& out) {
+  using C = Compute<T>;
+  const auto map = [&](auto f) {
+    map2<T, bool>(x, x, out, [f](C v, C) { return f(v); });
+  };
+  if (kind == Predicate::kLogicalNot) return map([](C v) { return v == C(0); });
+  if constexpr (std::is_floating_point_v<C>) {
+    if (kind == Predicate::kIsNan) return map([](C v) { return std::isnan(v); });
+    if (kind == Predicate::kIsInf) return map([](C v) { return std::isinf(v); });
+    return map([](C v) { return std::isfinite(v); });
+  } else {
+    return map([kind](C) { return kind == Predicate::kIsFinite; });
+  }
+}
+
+}  // namespace
+
+void unary(Unary kind, const Tensor& x, const Tensor& out) {
+  if (out.elements() == 0) return;
+  with_type(out.dtype(), [&](auto type) { unary_any<typename decltype(type)::type>(kind, x, out); });
+}
+
+void predicate(Predicate kind, const Tensor& x, const Tensor& out) {
+  if (out.elements() == 0) return;
+  with_type(x.dtype(), [&](auto type) { predicate_as<typename decltype(type)::type>(kind, x, out); });
+}
+
+void binary(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+  if (out.elements() == 0) return;
+  with_type(out.dtype(), [&](auto type) {
+    using T = typename decltype(type)::type;
+    if constexpr (std::is_integral_v<T>) {
+      if (kind >= Binary::kBitwiseAnd) return binary_bits<T>(kind, a, b, out);
+    }
+    binary_arithmetic<T>(kind, a, b, out);
+  });
+}
+
+void compare(Compare kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+  if (out.elements() == 0) return;
+  with_type(a.dtype(), [&](auto type) { compare_as<typename decltype(type)::type>(kind, a, b, out); });
+}
+
+void where(const Tensor& condition, const Tensor& a, const Tensor& b, const Tensor& out) {
+  if (out.elements() == 0) return;
+  const Loop<4> loop = make_loop<4>({operand(condition), operand(a), operand(b), operand(out)}, out.shape());
+  with_type(out.dtype(), [&](auto type) {
+    using T = typename decltype(type)::type;
+    run_loop(loop, [](const auto& at, const auto& step, int64_t n) {
+      T* to = reinterpret_cast<T*>(at[3]);
+      for (int64_t i = 0; i < n; ++i)
+        to[i] = *reinterpret_cast<const bool*>(at[0] + i * step[0]) ? *reinterpret_cast<const T*>(at[1] + i * step[1])
+                                                                    : *reinterpret_cast<const T*>(at[2] + i * step[2]);
+    });
+  });
+}
+
+void fill(const Tensor& out, double value) {
+  with_type(out.dtype(), [&](auto type) {
+    using T = typename decltype(type)::type;
+    T* to = out.impl()->as<T>();
+    const T element = convert<T>(value);
+    for (int64_t i = 0, n = out.elements(); i < n; ++i) to[i] = element;
+  });
+}
+
+void add_scaled(const Tensor& target, double scale, const Tensor& x) { add_scaled(target, scale, x, target); }
+
+void add_scaled(const Tensor& a, double scale, const Tensor& x, const Tensor& out) {
+  with_float(out.dtype(), [&](auto type) {
+    using T = typename decltype(type)::type;
+    using C = Compute<T>;
+    const T* from = a.impl()->as<T>();
+    const T* step = x.impl()->as<T>();
+    T* to = out.impl()->as<T>();
+    const C factor = static_cast<C>(scale);
+    for (int64_t i = 0, n = out.elements(); i < n; ++i)
+      to[i] = convert<T>(convert<C>(from[i]) + factor * convert<C>(step[i]));
+  });
+}
+
+}  // namespace sm::kernels

@@ -1,0 +1,601 @@
+// Generated from the op table by tools/generate.cpp; change the row instead.
+
+#include "ops/op.hpp"
+#include "shumai/ops.hpp"
+
+namespace sm {
+
+Tensor zeros(const Dims& shape, DType dtype) {
+  static const ops::Op& op = ops::find("zeros");
+  const ops::Attr attrs[] = {shape, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor ones(const Dims& shape, DType dtype) {
+  static const ops::Op& op = ops::find("ones");
+  const ops::Attr attrs[] = {shape, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor full(const Dims& shape, double value, DType dtype) {
+  static const ops::Op& op = ops::find("full");
+  const ops::Attr attrs[] = {shape, value, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor arange(double start, double stop, double step, DType dtype) {
+  static const ops::Op& op = ops::find("arange");
+  const ops::Attr attrs[] = {start, stop, step, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor linspace(double start, double stop, int64_t steps, DType dtype) {
+  static const ops::Op& op = ops::find("linspace");
+  const ops::Attr attrs[] = {start, stop, steps, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor identity(int64_t n, DType dtype) {
+  static const ops::Op& op = ops::find("identity");
+  const ops::Attr attrs[] = {n, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor rand(const Dims& shape, DType dtype) {
+  static const ops::Op& op = ops::find("rand");
+  const ops::Attr attrs[] = {shape, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor randn(const Dims& shape, DType dtype) {
+  static const ops::Op& op = ops::find("randn");
+  const ops::Attr attrs[] = {shape, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor negative(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("negative");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::negative() const { return sm::negative(*this); }
+
+Tensor absolute(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("absolute");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::absolute() const { return sm::absolute(*this); }
+
+Tensor sign(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("sign");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::sign() const { return sm::sign(*this); }
+
+Tensor exp(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("exp");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::exp() const { return sm::exp(*this); }
+
+Tensor log(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("log");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::log() const { return sm::log(*this); }
+
+Tensor log1p(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("log1p");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::log1p() const { return sm::log1p(*this); }
+
+Tensor sqrt(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("sqrt");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::sqrt() const { return sm::sqrt(*this); }
+
+Tensor square(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("square");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::square() const { return sm::square(*this); }
+
+Tensor reciprocal(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("reciprocal");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::reciprocal() const { return sm::reciprocal(*this); }
+
+Tensor sin(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("sin");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::sin() const { return sm::sin(*this); }
+
+Tensor cos(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("cos");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::cos() const { return sm::cos(*this); }
+
+Tensor tanh(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("tanh");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::tanh() const { return sm::tanh(*this); }
+
+Tensor sigmoid(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("sigmoid");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::sigmoid() const { return sm::sigmoid(*this); }
+
+Tensor erf(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("erf");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::erf() const { return sm::erf(*this); }
+
+Tensor softplus(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("softplus");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::softplus() const { return sm::softplus(*this); }
+
+Tensor relu(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("relu");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::relu() const { return sm::relu(*this); }
+
+Tensor floor(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("floor");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::floor() const { return sm::floor(*this); }
+
+Tensor ceil(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("ceil");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::ceil() const { return sm::ceil(*this); }
+
+Tensor rint(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("rint");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::rint() const { return sm::rint(*this); }
+
+Tensor clip(const Tensor& tensor, double low, double high) {
+  static const ops::Op& op = ops::find("clip");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {low, high};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::clip(double low, double high) const { return sm::clip(*this, low, high); }
+
+Tensor isnan(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("isnan");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::isnan() const { return sm::isnan(*this); }
+
+Tensor isinf(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("isinf");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::isinf() const { return sm::isinf(*this); }
+
+Tensor isfinite(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("isfinite");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::isfinite() const { return sm::isfinite(*this); }
+
+Tensor logical_not(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("logical_not");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::logical_not() const { return sm::logical_not(*this); }
+
+Tensor bitwise_not(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("bitwise_not");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::bitwise_not() const { return sm::bitwise_not(*this); }
+
+Tensor add(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("add");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::add(const Tensor& other) const { return sm::add(*this, other); }
+
+Tensor sub(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("sub");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::sub(const Tensor& other) const { return sm::sub(*this, other); }
+
+Tensor mul(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("mul");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::mul(const Tensor& other) const { return sm::mul(*this, other); }
+
+Tensor div(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("div");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::div(const Tensor& other) const { return sm::div(*this, other); }
+
+Tensor mod(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("mod");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::mod(const Tensor& other) const { return sm::mod(*this, other); }
+
+Tensor power(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("power");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::power(const Tensor& other) const { return sm::power(*this, other); }
+
+Tensor maximum(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("maximum");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::maximum(const Tensor& other) const { return sm::maximum(*this, other); }
+
+Tensor minimum(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("minimum");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::minimum(const Tensor& other) const { return sm::minimum(*this, other); }
+
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  static const ops::Op& op = ops::find("where");
+  const Tensor* const inputs[] = {&condition, &a, &b};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::where(const Tensor& a, const Tensor& b) const { return sm::where(*this, a, b); }
+
+Tensor bitwise_and(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("bitwise_and");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::bitwise_and(const Tensor& other) const { return sm::bitwise_and(*this, other); }
+
+Tensor bitwise_or(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("bitwise_or");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::bitwise_or(const Tensor& other) const { return sm::bitwise_or(*this, other); }
+
+Tensor bitwise_xor(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("bitwise_xor");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::bitwise_xor(const Tensor& other) const { return sm::bitwise_xor(*this, other); }
+
+Tensor l_shift(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("l_shift");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::l_shift(const Tensor& other) const { return sm::l_shift(*this, other); }
+
+Tensor r_shift(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("r_shift");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::r_shift(const Tensor& other) const { return sm::r_shift(*this, other); }
+
+Tensor eq(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("eq");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::eq(const Tensor& other) const { return sm::eq(*this, other); }
+
+Tensor neq(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("neq");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::neq(const Tensor& other) const { return sm::neq(*this, other); }
+
+Tensor lt(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("lt");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::lt(const Tensor& other) const { return sm::lt(*this, other); }
+
+Tensor lte(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("lte");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::lte(const Tensor& other) const { return sm::lte(*this, other); }
+
+Tensor gt(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("gt");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::gt(const Tensor& other) const { return sm::gt(*this, other); }
+
+Tensor gte(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("gte");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::gte(const Tensor& other) const { return sm::gte(*this, other); }
+
+Tensor logical_and(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("logical_and");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::logical_and(const Tensor& other) const { return sm::logical_and(*this, other); }
+
+Tensor logical_or(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("logical_or");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::logical_or(const Tensor& other) const { return sm::logical_or(*this, other); }
+
+Tensor sum(const Tensor& tensor, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("sum");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::sum(const Dims& axes, bool keep_dims) const { return sm::sum(*this, axes, keep_dims); }
+
+Tensor mean(const Tensor& tensor, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("mean");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::mean(const Dims& axes, bool keep_dims) const { return sm::mean(*this, axes, keep_dims); }
+
+Tensor amax(const Tensor& tensor, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("amax");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::amax(const Dims& axes, bool keep_dims) const { return sm::amax(*this, axes, keep_dims); }
+
+Tensor amin(const Tensor& tensor, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("amin");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::amin(const Dims& axes, bool keep_dims) const { return sm::amin(*this, axes, keep_dims); }
+
+Tensor argmax(const Tensor& tensor, const Dims& axis, bool keep_dims) {
+  static const ops::Op& op = ops::find("argmax");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::argmax(const Dims& axis, bool keep_dims) const { return sm::argmax(*this, axis, keep_dims); }
+
+Tensor argmin(const Tensor& tensor, const Dims& axis, bool keep_dims) {
+  static const ops::Op& op = ops::find("argmin");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::argmin(const Dims& axis, bool keep_dims) const { return sm::argmin(*this, axis, keep_dims); }
+
+Tensor all(const Tensor& tensor, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("all");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::all(const Dims& axes, bool keep_dims) const { return sm::all(*this, axes, keep_dims); }
+
+Tensor any(const Tensor& tensor, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("any");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::any(const Dims& axes, bool keep_dims) const { return sm::any(*this, axes, keep_dims); }
+
+Tensor variance(const Tensor& tensor, const Dims& axes, bool keep_dims, double correction) {
+  static const ops::Op& op = ops::find("variance");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims, correction};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::variance(const Dims& axes, bool keep_dims, double correction) const { return sm::variance(*this, axes, keep_dims, correction); }
+
+Tensor std(const Tensor& tensor, const Dims& axes, bool keep_dims, double correction) {
+  static const ops::Op& op = ops::find("std");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims, correction};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::std(const Dims& axes, bool keep_dims, double correction) const { return sm::std(*this, axes, keep_dims, correction); }
+
+Tensor softmax(const Tensor& tensor, int64_t axis) {
+  static const ops::Op& op = ops::find("softmax");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::softmax(int64_t axis) const { return sm::softmax(*this, axis); }
+
+Tensor log_softmax(const Tensor& tensor, int64_t axis) {
+  static const ops::Op& op = ops::find("log_softmax");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::log_softmax(int64_t axis) const { return sm::log_softmax(*this, axis); }
+
+Tensor logsumexp(const Tensor& tensor, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("logsumexp");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::logsumexp(const Dims& axes, bool keep_dims) const { return sm::logsumexp(*this, axes, keep_dims); }
+
+Tensor sum_to(const Tensor& tensor, const Dims& shape) {
+  static const ops::Op& op = ops::find("sum_to");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {shape};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::sum_to(const Dims& shape) const { return sm::sum_to(*this, shape); }
+
+Tensor reshape(const Tensor& tensor, const Dims& shape) {
+  static const ops::Op& op = ops::find("reshape");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {shape};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::reshape(const Dims& shape) const { return sm::reshape(*this, shape); }
+
+Tensor transpose(const Tensor& tensor, const Dims& axes) {
+  static const ops::Op& op = ops::find("transpose");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::transpose(const Dims& axes) const { return sm::transpose(*this, axes); }
+
+Tensor expand(const Tensor& tensor, const Dims& shape) {
+  static const ops::Op& op = ops::find("expand");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {shape};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::expand(const Dims& shape) const { return sm::expand(*this, shape); }
+
+Tensor squeeze(const Tensor& tensor, const Dims& axes) {
+  static const ops::Op& op = ops::find("squeeze");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::squeeze(const Dims& axes) const { return sm::squeeze(*this, axes); }
+
+Tensor unsqueeze(const Tensor& tensor, int64_t axis) {
+  static const ops::Op& op = ops::find("unsqueeze");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::unsqueeze(int64_t axis) const { return sm::unsqueeze(*this, axis); }
+
+Tensor slice(const Tensor& tensor, int64_t axis, int64_t start, int64_t stop, int64_t step) {
+  static const ops::Op& op = ops::find("slice");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis, start, stop, step};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::slice(int64_t axis, int64_t start, int64_t stop, int64_t step) const { return sm::slice(*this, axis, start, stop, step); }
+
+Tensor unslice(const Tensor& tensor, const Dims& shape, int64_t axis, int64_t start, int64_t stop, int64_t step) {
+  static const ops::Op& op = ops::find("unslice");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {shape, axis, start, stop, step};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::unslice(const Dims& shape, int64_t axis, int64_t start, int64_t stop, int64_t step) const { return sm::unslice(*this, shape, axis, start, stop, step); }
+
+Tensor concatenate(const std::vector<Tensor>& tensors, int64_t axis) {
+  static const ops::Op& op = ops::find("concatenate");
+  std::vector<const Tensor*> inputs;
+  for (const Tensor& item : tensors) inputs.push_back(&item);
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+
+Tensor stack(const std::vector<Tensor>& tensors, int64_t axis) {
+  static const ops::Op& op = ops::find("stack");
+  std::vector<const Tensor*> inputs;
+  for (const Tensor& item : tensors) inputs.push_back(&item);
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+
+Tensor pad(const Tensor& tensor, const Dims& before, const Dims& after, double value) {
+  static const ops::Op& op = ops::find("pad");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {before, after, value};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::pad(const Dims& before, const Dims& after, double value) const { return sm::pad(*this, before, after, value); }
+
+Tensor contiguous(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("contiguous");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::contiguous() const { return sm::contiguous(*this); }
+
+Tensor astype(const Tensor& tensor, DType dtype) {
+  static const ops::Op& op = ops::find("astype");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {dtype};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::astype(DType dtype) const { return sm::astype(*this, dtype); }
+
+Tensor one_hot(const Tensor& labels, int64_t classes) {
+  static const ops::Op& op = ops::find("one_hot");
+  const Tensor* const inputs[] = {&labels};
+  const ops::Attr attrs[] = {classes};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::one_hot(int64_t classes) const { return sm::one_hot(*this, classes); }
+
+}  // namespace sm

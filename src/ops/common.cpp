@@ -1,0 +1,83 @@
+#include "ops/common.hpp"
+
+#include <algorithm>
+
+#include "kernels/copy.hpp"
+#include "kernels/elementwise.hpp"
+
+namespace sm::ops {
+namespace {
+
+int kind_of(DType dtype) { return dtype == DType::boolean ? 0 : is_integral(dtype) ? 1 : 2; }
+
+}  // namespace
+
+DType result_type(Inputs inputs) {
+  DType groups[3];
+  bool present[3] = {};
+  for (const Tensor* input : inputs) {
+    if (!input->defined()) continue;
+    const TensorImpl& impl = input->checked_impl();
+    const int group = impl.is_number ? 2 : impl.shape.empty() ? 1 : 0;
+    // A number is of the default dtype of its kind.
+    const DType dtype = impl.is_number && is_floating(impl.dtype) ? DType::f32 : impl.dtype;
+    groups[group] = present[group] ? promote(groups[group], dtype) : dtype;
+    present[group] = true;
+  }
+  DType result = DType::boolean;
+  bool any = false;
+  for (int group = 0; group < 3; ++group) {
+    if (!present[group]) continue;
+    if (!any || kind_of(groups[group]) > kind_of(result)) result = any ? promote(result, groups[group]) : groups[group];
+    any = true;
+  }
+  return result;
+}
+
+Tensor as_dtype(const Tensor& tensor, DType dtype) { return kernels::cast(tensor, dtype); }
+
+void reject_dtype(const Op& op, const char* expects, DType got) {
+  throw Error(ErrorCode::kDTypeMismatch,
+              std::string(op.name) + ": expects " + expects + ", got " + std::string(name_of(got)));
+}
+
+Dims normalize_axes(const Dims& axes, int ndim, const char* op) {
+  Dims out;
+  if (axes.empty()) {
+    for (int i = 0; i < ndim; ++i) out.push_back(i);
+    return out;
+  }
+  for (int64_t axis : axes) {
+    const int front = normalize_axis(axis, ndim, op);
+    if (out.contains(front))
+      throw Error(ErrorCode::kInvalidArgument, std::string(op) + ": axis " + std::to_string(axis) + " is given twice in " + axes.to_string());
+    if (ndim > 0) out.push_back(front);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Shape reduced_shape(const Shape& shape, const Dims& axes, bool keep_dims) {
+  Shape out;
+  for (int i = 0; i < shape.size(); ++i) {
+    if (!axes.contains(i)) out.push_back(shape[i]);
+    else if (keep_dims) out.push_back(1);
+  }
+  return out;
+}
+
+Tensor constant(double value, DType dtype) {
+  Tensor out = make_tensor({}, dtype);
+  kernels::fill(out, value);
+  return out;
+}
+
+std::vector<Sample> unary_cases() { return {{{Shape{2, 3}}, {}}, {{Shape{}}, {}}, {{Shape{0, 3}}, {}}, {{Shape{2, 1, 4}}, {}}}; }
+
+std::vector<Sample> binary_cases() {
+  return {{{Shape{2, 3}, Shape{2, 3}}, {}}, {{Shape{2, 3}, Shape{3}}, {}},       {{Shape{2, 1}, Shape{1, 4}}, {}},
+          {{Shape{}, Shape{2, 2}}, {}},     {{Shape{3, 2, 2}, Shape{}}, {}},     {{Shape{0, 3}, Shape{1, 3}}, {}},
+          {{Shape{}, Shape{}}, {}},         {{Shape{2, 1, 3}, Shape{4, 1}}, {}}};
+}
+
+}  // namespace sm::ops

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "ops/op.hpp"
+#include "shumai/error.hpp"
+#include "tensor/impl.hpp"
+
+namespace sm::ops {
+
+// The dtype that combining the tensors gives, as PyTorch's result_type: tensors
+// with dimensions decide first, then rank-0 tensors, then plain numbers; a
+// lower group changes the result only when its kind (boolean, integer, float) is higher.
+DType result_type(Inputs inputs);
+
+// Plain numbers take `dtype`; everything is converted to it. No graph.
+Tensor as_dtype(const Tensor& tensor, DType dtype);
+
+// `dtype` when it is floating, else float32.
+inline DType floating(DType dtype) { return is_floating(dtype) ? dtype : DType::f32; }
+
+// Throws Error (kDTypeMismatch): "exp: expects ..., got int32".
+[[noreturn]] void reject_dtype(const Op& op, const char* expects, DType got);
+
+// Axes counted from the front, sorted, each once; all of them when `axes` is empty.
+Dims normalize_axes(const Dims& axes, int ndim, const char* op);
+
+// `shape` with `axes` made 1, or taken out.
+Shape reduced_shape(const Shape& shape, const Dims& axes, bool keep_dims);
+
+// A fresh rank-0 tensor of `dtype`, not a plain number.
+Tensor constant(double value, DType dtype);
+
+// Shapes that exercise a pointwise op of one or two inputs.
+std::vector<Sample> unary_cases();
+std::vector<Sample> binary_cases();
+
+}  // namespace sm::ops

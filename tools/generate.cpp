@@ -1,0 +1,193 @@
+// Writes what follows from the op table: the C++ functions and methods, and
+// docs/ops.md. With --check it writes nothing and fails when a file is out of date.
+//
+//   generate [--check]        in the root of the repository
+
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "ops/op.hpp"
+
+namespace {
+
+using sm::ops::Arg;
+using sm::ops::ArgKind;
+using sm::ops::Attr;
+using sm::ops::Op;
+
+bool is_tensor(const Arg& arg) { return arg.kind <= ArgKind::kTensors; }
+
+std::string cpp_type(ArgKind kind) {
+  switch (kind) {
+    case ArgKind::kTensor:
+    case ArgKind::kOptionalTensor: return "const Tensor&";
+    case ArgKind::kTensors: return "const std::vector<Tensor>&";
+    case ArgKind::kBool: return "bool";
+    case ArgKind::kInt: return "int64_t";
+    case ArgKind::kFloat: return "double";
+    case ArgKind::kDims: return "const Dims&";
+    case ArgKind::kDType: return "DType";
+    case ArgKind::kString: return "const std::string&";
+  }
+  return "";
+}
+
+std::string short_name(sm::DType dtype) {
+  static constexpr const char* kNames[] = {"boolean", "u8", "i8", "i16", "u16", "i32", "u32", "i64", "u64", "f16", "bf16", "f32", "f64"};
+  return kNames[static_cast<int>(dtype)];
+}
+
+std::string cpp_value(const Arg& arg) {
+  if (arg.kind == ArgKind::kOptionalTensor) return "{}";
+  struct Printer {
+    std::string operator()(std::monostate) const { return "{}"; }
+    std::string operator()(bool value) const { return value ? "true" : "false"; }
+    std::string operator()(int64_t value) const { return std::to_string(value); }
+    std::string operator()(double value) const {
+      std::ostringstream text;
+      text << value;
+      return text.str().find_first_of(".e") == std::string::npos ? text.str() + ".0" : text.str();
+    }
+    std::string operator()(const sm::Dims& value) const {
+      std::string text = "{";
+      for (int i = 0; i < value.size(); ++i) text += (i ? ", " : "") + std::to_string(value[i]);
+      return text + "}";
+    }
+    std::string operator()(sm::DType value) const { return "DType::" + short_name(value); }
+    std::string operator()(const std::string& value) const { return '"' + value + '"'; }
+  };
+  return std::visit(Printer{}, arg.fallback);
+}
+
+// "const Tensor& tensor, const Dims& axes = {}"; from argument `first`, with default values in declarations only.
+std::string parameters(const Op& op, size_t first, bool with_defaults) {
+  std::string text;
+  for (size_t i = first; i < op.args.size(); ++i) {
+    const Arg& arg = op.args[i];
+    text += (text.empty() ? "" : ", ") + cpp_type(arg.kind) + " " + std::string(arg.name);
+    if (with_defaults && arg.optional) text += " = " + cpp_value(arg);
+  }
+  return text;
+}
+
+std::string wrapped(const std::string& text, const std::string& prefix, size_t width) {
+  std::istringstream words(text);
+  std::string out, line = prefix, word;
+  while (words >> word) {
+    if (line.size() + 1 + word.size() > width && line != prefix) {
+      out += line + "\n";
+      line = prefix;
+    }
+    line += (line == prefix ? "" : " ") + word;
+  }
+  return out + line + "\n";
+}
+
+bool is_method(const Op& op) { return !op.args.empty() && op.args[0].kind == ArgKind::kTensor; }
+
+constexpr const char* kWarning = "// Generated from the op table by tools/generate.cpp; change the row instead.\n";
+
+std::string header() {
+  std::string text = std::string("#pragma once\n\n") + kWarning +
+                     "\n#include <string>\n#include <vector>\n\n#include \"shumai/tensor.hpp\"\n\n"
+                     "// Operations on tensors. They throw Error with the operation's name, what it\n"
+                     "// expects and what came. All are safe to call from several threads at once.\n\nnamespace sm {\n\n";
+  for (const Op* op : sm::ops::table())
+    text += wrapped(std::string(op->doc), "// ", 100) + "Tensor " + std::string(op->name) + "(" + parameters(*op, 0, true) + ");\n\n";
+  text += R"(inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
+inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
+inline Tensor operator%(const Tensor& a, const Tensor& b) { return mod(a, b); }
+inline Tensor operator-(const Tensor& x) { return negative(x); }
+
+// Element by element, giving a boolean tensor; Tensor::same_as compares handles.
+inline Tensor operator==(const Tensor& a, const Tensor& b) { return eq(a, b); }
+inline Tensor operator!=(const Tensor& a, const Tensor& b) { return neq(a, b); }
+inline Tensor operator<(const Tensor& a, const Tensor& b) { return lt(a, b); }
+inline Tensor operator<=(const Tensor& a, const Tensor& b) { return lte(a, b); }
+inline Tensor operator>(const Tensor& a, const Tensor& b) { return gt(a, b); }
+inline Tensor operator>=(const Tensor& a, const Tensor& b) { return gte(a, b); }
+
+}  // namespace sm
+)";
+  return text;
+}
+
+std::string methods() {
+  std::string text = std::string(kWarning) + "// Each is the function of the same name in shumai/ops.hpp with this tensor first.\n";
+  for (const Op* op : sm::ops::table())
+    if (is_method(*op)) text += "Tensor " + std::string(op->name) + "(" + parameters(*op, 1, true) + ") const;\n";
+  return text;
+}
+
+std::string definitions() {
+  std::string text = std::string(kWarning) + "\n#include \"ops/op.hpp\"\n#include \"shumai/ops.hpp\"\n\nnamespace sm {\n";
+  for (const Op* op : sm::ops::table()) {
+    const std::string name(op->name);
+    std::string inputs, attrs, call = "*this", list;
+    for (size_t i = 0; i < op->args.size(); ++i) {
+      const std::string arg(op->args[i].name);
+      if (op->args[i].kind == ArgKind::kTensors) list = arg;
+      else if (is_tensor(op->args[i])) inputs += (inputs.empty() ? "&" : ", &") + arg;
+      else attrs += (attrs.empty() ? "" : ", ") + arg;
+      if (i) call += ", " + arg;
+    }
+    text += "\nTensor " + name + "(" + parameters(*op, 0, false) + ") {\n  static const ops::Op& op = ops::find(\"" + name + "\");\n";
+    if (!list.empty())
+      text += "  std::vector<const Tensor*> inputs;\n  for (const Tensor& item : " + list + ") inputs.push_back(&item);\n";
+    else if (!inputs.empty()) text += "  const Tensor* const inputs[] = {" + inputs + "};\n";
+    if (!attrs.empty()) text += "  const ops::Attr attrs[] = {" + attrs + "};\n";
+    text += std::string("  return ops::run(op, ") + (inputs.empty() && list.empty() ? "{}" : "inputs") + ", " + (attrs.empty() ? "{}" : "attrs") + ");\n}\n";
+    if (is_method(*op)) text += "Tensor Tensor::" + name + "(" + parameters(*op, 1, false) + ") const { return sm::" + name + "(" + call + "); }\n";
+  }
+  return text + "\n}  // namespace sm\n";
+}
+
+std::string documentation() {
+  std::string text = "# Operations\n\nGenerated from the op table. JavaScript names follow the C++ name where they differ; all are also methods of\n"
+                     "the first tensor. \"Gradient\" says whether backward passes through, to any order unless noted.\n\n"
+                     "| C++ | JavaScript | arguments | dtypes | gradient | what |\n| --- | --- | --- | --- | --- | --- |\n";
+  static constexpr const char* kDTypes[] = {"any", "numbers", "floating", "integers"};
+  for (const Op* op : sm::ops::table()) {
+    std::string args;
+    for (const Arg& arg : op->args) args += (args.empty() ? "" : ", ") + std::string(arg.name) + (arg.optional ? " = " + cpp_value(arg) : "");
+    std::string js(op->js);
+    for (size_t at; (at = js.find(' ')) != std::string::npos;) js.replace(at, 1, ",\u00a0");
+    std::string doc;
+    for (char letter : op->doc) doc += letter == '|' ? std::string("\\|") : std::string(1, letter);
+    text += "| `" + std::string(op->name) + "` | " + js + " | " + args + " | " + kDTypes[static_cast<int>(op->dtypes)] + " | " +
+            (op->gradient.differentiable() ? "yes" : "no: " + std::string(op->gradient.reason())) + " | " + doc + " |\n";
+  }
+  return text;
+}
+
+// Text as clang-format would have it isn't the point: generated files are left out of formatting.
+bool emit(const std::string& path, const std::string& text, bool check) {
+  std::ifstream in(path);
+  std::stringstream now;
+  now << in.rdbuf();
+  if (now.str() == text) return true;
+  if (check) {
+    std::cerr << path << " is out of date: run ./dev generate\n";
+    return false;
+  }
+  std::ofstream out(path);
+  out << text;
+  if (!out) std::cerr << "can't write " << path << "\n";
+  return static_cast<bool>(out);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const bool check = argc > 1 && std::string(argv[1]) == "--check";
+  bool good = true;
+  for (const auto& [path, make] : {std::pair<std::string, std::string (*)()>{"include/shumai/ops.hpp", header},
+                                   {"include/shumai/tensor_methods.inc", methods},
+                                   {"src/ops/api.cpp", definitions},
+                                   {"docs/ops.md", documentation}})
+    good = emit(path, make(), check) && good;
+  return good ? 0 : 1;
+}
