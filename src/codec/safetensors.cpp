@@ -4,8 +4,10 @@
 #include <bit>
 #include <cstring>
 #include <numeric>
+#include <optional>
 #include <span>
 
+#include "codec/bytes.hpp"
 #include "codec/json_text.hpp"
 #include "shumai/error.hpp"
 #include "shumai/json.hpp"
@@ -100,16 +102,6 @@ std::string make_header(const Tensors& tensors, const Metadata& metadata, const 
   return header;
 }
 
-util::Slice slice_of(const Tensor& tensor) {
-  TensorImpl& impl = tensor.checked_impl();
-  const size_t bytes = tensor.nbytes();
-  if (impl.is_contiguous) return {impl.storage, impl.bytes(), bytes};
-  util::BufferRef copy = util::Buffer::allocate(bytes);
-  detail::to_bytes(tensor, impl.dtype, copy->data());
-  const std::byte* data = copy->data();
-  return {std::move(copy), data, bytes};
-}
-
 // One tensor as the header describes it.
 struct Info {
   const std::string* name;
@@ -144,18 +136,6 @@ DType read_dtype(const std::string& name, const std::string& text) {
   fail("tensor " + quoted(name) + " has the dtype " + quoted(text) + ", expected one of " + known);
 }
 
-// Bytes of a tensor of that shape. Sizes of zero don't hide an overflow of the
-// others, which would come back in the strides.
-size_t bytes_of(const Info& info) {
-  size_t bytes = size_of(info.dtype);
-  bool overflow = false;
-  for (int64_t size : info.shape)
-    overflow |= __builtin_mul_overflow(bytes, static_cast<size_t>(std::max<int64_t>(size, 1)), &bytes);
-  if (overflow || bytes > static_cast<size_t>(INT64_MAX))
-    fail(describe(info) + " has the shape " + info.shape.to_string() + ", more bytes than fit in memory");
-  return info.shape.contains(0) ? 0 : bytes;
-}
-
 Info read_info(const std::string& name, const Json& json, size_t data_size) {
   Info info{&name, read_dtype(name, member(name, json, "dtype", is_text, "a string").as_string()), {}, 0, 0};
   const Json& shape = member(name, json, "shape", is_size_list, "a list of sizes");
@@ -170,9 +150,11 @@ Info read_info(const std::string& name, const Json& json, size_t data_size) {
   const std::string range = "[" + std::to_string(info.begin) + ", " + std::to_string(info.end) + "]";
   if (info.begin > info.end || info.end > data_size)
     fail(describe(info) + " lies at " + range + ", outside the data of " + std::to_string(data_size) + " bytes");
-  if (info.end - info.begin != bytes_of(info))
+  const std::optional<size_t> bytes = bytes_of(info.shape, info.dtype);
+  if (!bytes) fail(describe(info) + " has the shape " + info.shape.to_string() + ", more bytes than fit in memory");
+  if (info.end - info.begin != *bytes)
     fail(describe(info) + " of shape " + info.shape.to_string() + " and dtype " + std::string(name_of(info.dtype)) +
-         " needs " + std::to_string(bytes_of(info)) + " bytes, got " + range);
+         " needs " + std::to_string(*bytes) + " bytes, got " + range);
   return info;
 }
 
@@ -258,7 +240,7 @@ std::vector<util::Slice> encode_safetensors(const Tensors& tensors, const Metada
   slices.reserve(tensors.size() + 1);
   slices.push_back({header, header->data(), header->size()});
   for (size_t position : order)
-    if (tensors.at(position).second.elements() > 0) slices.push_back(slice_of(tensors.at(position).second));
+    if (tensors.at(position).second.elements() > 0) slices.push_back(elements_in_order(tensors.at(position).second));
   return slices;
 }
 
