@@ -59,6 +59,7 @@ TEST_F(FileTest, WritesMorePiecesThanOneSystemCallTakes) {
   std::string expected;
   for (int i = 0; i < 300; ++i) expected += texts.emplace_back(std::to_string(i));
   std::vector<util::Slice> pieces;
+  pieces.reserve(texts.size());
   for (const std::string& text : texts) pieces.push_back(slice(text));
   atomic_write(path("a"), pieces);
   EXPECT_EQ(content(path("a")), expected);

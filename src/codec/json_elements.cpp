@@ -152,12 +152,11 @@ Tensor JsonElements::take(const Shape& shape) {
   return make_from_buffer(std::move(buffer_), 0, shape, dtype_);
 }
 
-void JsonElements::reallocate(size_t bytes) {
-  constexpr size_t kLeast = 64;
-  capacity_ = bytes == used_ ? used_ : std::max(bytes, kLeast);
-  util::BufferRef larger = util::Buffer::allocate(capacity_);
-  if (buffer_) std::memcpy(larger->data(), buffer_->data(), std::min(buffer_->size(), used_));
-  buffer_ = std::move(larger);
+void JsonElements::reallocate(size_t capacity) {
+  util::BufferRef other = util::Buffer::allocate(capacity);
+  if (buffer_) std::memcpy(other->data(), buffer_->data(), std::min(capacity_, capacity));
+  buffer_ = std::move(other);
+  capacity_ = capacity;
 }
 
 }  // namespace sm::codec

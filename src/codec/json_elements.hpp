@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -34,14 +36,16 @@ class JsonElements {
   };
 
  private:
+  static constexpr size_t kLeast = 64;
+
   // Room for one more element.
   std::byte* grow() {
     const size_t at = used_;
     used_ += size_of(dtype_);
-    if (used_ > capacity_) reallocate(used_ * 2);
+    if (used_ > capacity_) reallocate(std::max(used_ * 2, kLeast));
     return buffer_->data() + at;
   }
-  void reallocate(size_t bytes);
+  void reallocate(size_t capacity);
 
   DType dtype_;
   const Store* store_;

@@ -18,7 +18,7 @@ constexpr DType kAllDTypes[] = {DType::boolean, DType::u8,  DType::i8,  DType::i
 
 // A tensor of distinct bytes; zeros and ones for booleans.
 Tensor pattern(const Shape& shape, DType dtype) {
-  const Tensor out = empty(shape, dtype);
+  Tensor out = empty(shape, dtype);
   for (size_t i = 0; i < out.nbytes(); ++i)
     out.impl()->bytes()[i] = static_cast<std::byte>(dtype == DType::boolean ? i % 2 : i * 7 + 1);
   return out;
