@@ -116,6 +116,10 @@ struct Arithmetic<T, true> {
   using type = std::make_unsigned_t<T>;
 };
 
+// 8 and 16 bits would be promoted to int, whose product can overflow.
+template <class U>
+using Wide = std::conditional_t<std::is_integral_v<U> && sizeof(U) < 4, uint32_t, U>;
+
 template <class U>
 void tiny_product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, U* c, int64_t c_row) {
   for (int64_t i = 0; i < m; ++i) {
@@ -124,7 +128,7 @@ void tiny_product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, U* c, i
       const U* x = a.data + i * a.row;
       const U* y = b.data + j * b.column;
       U sum{};
-      for (int64_t p = 0; p < k; ++p, x += a.column, y += b.row) sum = static_cast<U>(sum + *x * *y);
+      for (int64_t p = 0; p < k; ++p, x += a.column, y += b.row) sum = static_cast<U>(sum + Wide<U>(*x) * Wide<U>(*y));
       row[j] = sum;
     }
   }
