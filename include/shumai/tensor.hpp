@@ -51,7 +51,7 @@ struct BackwardOptions {
 class Tensor {
  public:
   // Undefined: no shape, no dtype; only defined(), assignment and comparison with itself make sense.
-  Tensor() noexcept = default;
+  Tensor() noexcept {}
 
   // A rank-0 constant. As an operand it adapts to the other's dtype within its
   // kind, like a Python number in PyTorch: `x * 2.0` keeps a float32 `x` float32.

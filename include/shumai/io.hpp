@@ -1,0 +1,332 @@
+#pragma once
+
+#include <any>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "shumai/autograd.hpp"
+#include "shumai/content.hpp"
+#include "shumai/json.hpp"
+#include "shumai/task.hpp"
+#include "shumai/tensor.hpp"
+
+namespace sm::io {
+
+namespace detail {
+
+struct Request;
+
+template <class T>
+inline constexpr bool is_content = std::is_void_v<T> || std::is_constructible_v<Content, T>;
+
+// Turns what a callable returned, now or by a task, into Content.
+template <class R>
+Task<Content> await_content(Task<R> task) {
+  if constexpr (std::is_void_v<R>) {
+    co_await std::move(task);
+    co_return Content();
+  } else {
+    co_return Content(co_await std::move(task));
+  }
+}
+
+// A callable on Args, sync or not, with its result as Content. What an async
+// callable captured lives until its task has ended.
+template <class... Args>
+class Callable {
+ public:
+  Callable() = default;
+  template <class F>
+  explicit Callable(F function) {
+    using R = std::invoke_result_t<F&, Args...>;
+    if constexpr (sm::detail::TaskOf<R>::value) {
+      static_assert(is_content<typename sm::detail::TaskOf<R>::Value>,
+                    "must return a Tensor, Tensors, Json, nothing, or a Task of one of these");
+      async_ = [own = std::make_shared<F>(std::move(function))](Args... args) {
+        return keep_alive(own, await_content((*own)(std::forward<Args>(args)...)));
+      };
+    } else {
+      static_assert(is_content<R>, "must return a Tensor, Tensors, Json, nothing, or a Task of one of these");
+      sync_ = [own = std::make_shared<F>(std::move(function))](Args... args) -> Content {
+        if constexpr (std::is_void_v<R>) {
+          (*own)(std::forward<Args>(args)...);
+          return Content();
+        } else {
+          return Content((*own)(std::forward<Args>(args)...));
+        }
+      };
+    }
+  }
+
+  bool is_async() const { return static_cast<bool>(async_); }
+  explicit operator bool() const { return sync_ || async_; }
+  Content call(Args... args) const { return sync_(std::forward<Args>(args)...); }
+  Task<Content> call_async(Args... args) const { return async_(std::forward<Args>(args)...); }
+
+ private:
+  static Task<Content> keep_alive(std::shared_ptr<void> own, Task<Content> task) {
+    Content content = co_await std::move(task);
+    own.reset();
+    co_return content;
+  }
+
+  std::function<Content(Args...)> sync_;
+  std::function<Task<Content>(Args...)> async_;
+};
+
+// What a handler stored on its user to be called later.
+using Stored = Callable<Content>;
+
+template <class F>
+Stored make_stored(F function) {
+  if constexpr (std::is_invocable_v<F&, Tensor>)
+    return Stored([function = std::move(function)](Content input) mutable { return function(input.tensor()); });
+  else if constexpr (std::is_invocable_v<F&, Tensors>)
+    return Stored([function = std::move(function)](Content input) mutable { return function(input.tensors()); });
+  else return Stored([function = std::move(function)](Content) mutable { return function(); });
+}
+
+template <class F>
+inline constexpr bool is_storable_function =
+    std::is_invocable_v<F&, Tensor> || std::is_invocable_v<F&, Tensors> || std::is_invocable_v<F&>;
+
+}  // namespace detail
+
+// Who is calling, as a handler sees it: a place to keep things between calls.
+//
+// What a forward stores belongs to the ticket that its answer carries, so each
+// of many forwards in flight finds its own again when its gradient comes back.
+// It is visible to the whole session as well, the latest value winning, for
+// clients that send no ticket. Functions and tensors stored under a ticket are
+// let go when the ticket is done or expires; other values stay with the session.
+//
+// Use it only inside the handler that got it, which may await.
+class User {
+ public:
+  explicit User(detail::Request& request) : request_(request) {}
+  User(const User&) = delete;
+  User& operator=(const User&) = delete;
+
+  // The session's identifier.
+  const std::string& id() const;
+  // A header of the request; empty when there is none. The name's case doesn't matter.
+  std::string_view header(std::string_view name) const;
+
+  // Keeps a function on nothing, a Tensor or Tensors (what it captures is the
+  // usual way to save a backward pass), or any copyable value.
+  template <class T>
+  void set(std::string_view key, T value) {
+    if constexpr (detail::is_storable_function<T>) store(key, detail::make_stored(std::move(value)), true);
+    else if constexpr (std::is_convertible_v<T, const char*>) store(key, std::string(value), false);
+    else store(key, std::move(value), std::is_same_v<T, Tensor> || std::is_same_v<T, Tensors>);
+  }
+  // Throws Error (kNotFound) when there is nothing under `key`,
+  // kInvalidArgument when it is of another type.
+  template <class T>
+  T get(std::string_view key) const {
+    const std::any& value = find_checked(key);
+    if (const T* typed = std::any_cast<T>(&value)) return *typed;
+    throw_wrong_type(key);
+  }
+  template <class T>
+  T get(std::string_view key, T fallback) const {
+    return has(key) ? get<T>(key) : std::move(fallback);
+  }
+  bool has(std::string_view key) const;
+  void erase(std::string_view key);
+
+  // Calls what set() stored. Throws Error (kNotFound) when there is nothing,
+  // and for an async function, which call_async awaits.
+  Content call(std::string_view key, Content input = {}) const;
+  Task<Content> call_async(std::string_view key, Content input = {}) const;
+
+ private:
+  void store(std::string_view key, std::any value, bool owned_by_ticket);
+  const std::any& find_checked(std::string_view key) const;
+  [[noreturn]] void throw_wrong_type(std::string_view key) const;
+  const detail::Stored& stored(std::string_view key) const;
+
+  detail::Request& request_;
+};
+
+// Answers one route: any callable on (User&, Tensor), (User&, Tensors),
+// (User&, Content) or (User&) that returns a Tensor, Tensors, Json, Content,
+// nothing, or a Task of one of these.
+class Handler {
+ public:
+  using Function = detail::Callable<User&, Content>;
+
+  template <class F>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, Handler>)
+  Handler(F function) : function_(adapt(std::move(function))) {}
+
+  const Function& function() const { return function_; }
+
+ private:
+  template <class F>
+  static Function adapt(F function) {
+    if constexpr (std::is_invocable_v<F&, User&, Tensor>)
+      return Function([function = std::move(function)](User& user, Content input) mutable {
+        return function(user, input_tensor(input));
+      });
+    else if constexpr (std::is_invocable_v<F&, User&, Tensors>)
+      return Function([function = std::move(function)](User& user, Content input) mutable {
+        return function(user, input.tensors());
+      });
+    else if constexpr (std::is_invocable_v<F&, User&, Content>)
+      return Function([function = std::move(function)](User& user, Content input) mutable {
+        return function(user, std::move(input));
+      });
+    else {
+      static_assert(std::is_invocable_v<F&, User&>, "a handler takes (User&, Tensor), (User&, Tensors) or (User&)");
+      return Function([function = std::move(function)](User& user, Content) mutable { return function(user); });
+    }
+  }
+  // Throws Error (kInvalidArgument) when the request carried no tensor.
+  static Tensor input_tensor(const Content& input);
+
+  Function function_;
+};
+
+// A route's name is what follows the host in its URL, without the slash.
+struct Route {
+  std::string name;
+  Handler handler;
+};
+using Routes = std::vector<Route>;
+
+struct ServeLimits {
+  uint64_t max_body_bytes = uint64_t{1} << 30;            // 413
+  size_t max_connections = 10'000;                        // 503
+  size_t max_requests_in_flight = 1'000;                  // 503
+  size_t max_sessions = 100'000;                          // 429 for a new one
+  size_t max_tickets = 100'000;                           // 429 for a new one
+  size_t max_tickets_per_session = 1'000;                 // beyond it the session's oldest expires
+  std::chrono::seconds ticket_lifetime{600};              // 410 afterwards
+  std::chrono::seconds session_lifetime{3600};            // since its last request
+  size_t max_stored_answer_bytes = size_t{64} << 20;      // of all the answers kept for retries
+  std::chrono::milliseconds shutdown_grace{10'000};       // for running requests at stop()
+};
+
+struct ServeOptions {
+  uint16_t port = 3000;  // 0: any free one
+  std::string hostname = "127.0.0.1";
+  // Allows another address than this machine's own, where anyone who reaches
+  // it can train and read the model.
+  bool insecure = false;
+  int threads = 2;  // that read, parse, write, and run handlers one at a time
+  ServeLimits limits = {};
+  // Further members of /statistics. Runs like a handler.
+  std::function<Json()> statistics = {};
+};
+
+// A running server. Its handlers run one at a time, like JavaScript's, except
+// across an await; everything else goes on while one computes. Destroying it
+// stops it. All functions are thread-safe; stop() and the destructor must not
+// be called from a handler.
+class Server {
+ public:
+  struct State;
+  explicit Server(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  Server(Server&&) = default;
+  Server& operator=(Server&&) = delete;
+  ~Server();
+
+  uint16_t port() const;
+  // "http://127.0.0.1:3000"
+  std::string url() const;
+  // Blocks until stop(), SIGINT or SIGTERM, then stops.
+  void wait();
+  // Refuses new requests, waits for running ones up to the grace, ends.
+  void stop();
+  // What /statistics answers.
+  Json statistics() const;
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+// Serves `routes` until the returned server is stopped or destroyed. Throws
+// Error for a port that can't be had (kConnection), a route named twice or
+// like one of the server's own (/health, /statistics), or a hostname that
+// needs `insecure` (kInvalidArgument).
+[[nodiscard]] Server serve(Routes routes, ServeOptions options = {});
+
+struct FetchOptions {
+  // Makes the answer part of the local graph: gets the gradient of the answer,
+  // and may return the gradient of the input. See GradFn.
+  sm::detail::FrameSafe<GradFn> grad_fn = {};
+  std::chrono::milliseconds timeout{60'000};
+  // Further headers, "name: value".
+  sm::detail::FrameSafe<std::vector<std::pair<std::string, std::string>>> headers = {};
+};
+
+// Sends a tensor (or nothing) to a route and returns the tensor that it
+// answers, undefined when it answers nothing. The gradient of an answer, sent
+// back to the same server, carries the answer's ticket by itself. Throws Error
+// with the server's message and code; kConnection and kTimeout when there is
+// no answer.
+Task<Tensor> tfetch(std::string url, Tensor input = {}, FetchOptions options = {});
+
+// The same for named tensors, both ways; grad_fn isn't supported here.
+Task<Tensors> tfetch(std::string url, Tensors inputs, FetchOptions options = {});
+
+// The same for any content, such as a route that answers JSON.
+Task<Content> fetch(std::string url, Content input = {}, FetchOptions options = {});
+
+// --- Whole models ---
+
+// A served model's function: any callable from Tensor to Tensor or Task<Tensor>.
+class Model {
+ public:
+  template <class F>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, Model>)
+  Model(F function) : function_(std::move(function)) {}
+  const detail::Callable<Tensor>& function() const { return function_; }
+
+ private:
+  detail::Callable<Tensor> function_;
+};
+
+// Applies the gradients of the model's weights, like optim::sgd.
+using Update = std::function<void(const Gradients&)>;
+
+// Serves `model` at /forward, and at /optimize what takes the gradient of a
+// forward's answer back through it, calls `update` with the gradients of the
+// weights, and answers the gradient of the input. `routes` adds others.
+[[nodiscard]] Server serve_model(Model model, Update update, ServeOptions options = {}, Routes routes = {});
+
+struct RemoteModelOptions {
+  // Where gradients go; default: `url` + "/optimize".
+  sm::detail::FrameSafe<std::string> backward_url = {};
+  std::chrono::milliseconds timeout{60'000};
+};
+
+// A model behind a server (serve_model, or one with the same routes) as if it
+// were a local function: co_await model(x), then co_await loss.backward_async().
+// Copies share nothing and may be used from several tasks at once.
+class RemoteModel {
+ public:
+  explicit RemoteModel(std::string url, RemoteModelOptions options = {});
+  // Throws as tfetch does.
+  Task<Tensor> operator()(Tensor input) const;
+
+ private:
+  std::string forward_url_;
+  std::string backward_url_;
+  std::chrono::milliseconds timeout_;
+};
+
+inline RemoteModel remote_model(std::string url, RemoteModelOptions options = {}) {
+  return RemoteModel(std::move(url), std::move(options));
+}
+
+}  // namespace sm::io

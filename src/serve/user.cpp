@@ -1,0 +1,80 @@
+#include "serve/request.hpp"
+#include "shumai/error.hpp"
+#include "shumai/io.hpp"
+
+namespace sm::io {
+
+const std::string& User::id() const { return request_.session->id; }
+
+std::string_view User::header(std::string_view name) const { return request_.headers.get(name); }
+
+void User::store(std::string_view key, std::any value, bool owned_by_ticket) {
+  if (!request_.ticket) request_.ticket = request_.store.mint(request_.session);
+  Ticket& ticket = *request_.ticket;
+  // One that expired while its call was running keeps nothing any more.
+  Ticket* owner = owned_by_ticket && ticket.state != Ticket::State::kExpired ? &ticket : nullptr;
+  if (owned_by_ticket && !owner) return;
+  request_.captured = request_.captured || owned_by_ticket;
+  ticket.own.insert_or_assign(std::string(key), Entry{value, owner});
+  request_.session->latest.insert_or_assign(std::string(key), Entry{std::move(value), owner});
+}
+
+namespace {
+
+// A call with a ticket sees what belongs to that ticket or to nobody: another
+// ticket's function would differentiate another graph.
+const Entry* visible(const detail::Request& request, std::string_view key) {
+  if (request.ticket)
+    if (const auto found = request.ticket->own.find(key); found != request.ticket->own.end()) return &found->second;
+  const auto found = request.session->latest.find(key);
+  if (found == request.session->latest.end() || (request.ticketed && found->second.ticket)) return nullptr;
+  return &found->second;
+}
+
+}  // namespace
+
+bool User::has(std::string_view key) const { return visible(request_, key) != nullptr; }
+
+void User::erase(std::string_view key) {
+  for (Slots* slots : {request_.ticket ? &request_.ticket->own : nullptr, &request_.session->latest})
+    if (slots)
+      if (const auto found = slots->find(key); found != slots->end()) slots->erase(found);
+}
+
+const std::any& User::find_checked(std::string_view key) const {
+  if (const Entry* entry = visible(request_, key)) return entry->value;
+  throw Error(ErrorCode::kNotFound,
+              "user: nothing is stored under \"" + std::string(key) + "\" for this " +
+                  (request_.ticketed ? "ticket" : "session; did a forward come before, from the same client?"));
+}
+
+void User::throw_wrong_type(std::string_view key) const {
+  throw Error(ErrorCode::kInvalidArgument, "user: what is stored under \"" + std::string(key) + "\" has another type");
+}
+
+const detail::Stored& User::stored(std::string_view key) const {
+  if (const auto* function = std::any_cast<detail::Stored>(&find_checked(key))) return *function;
+  throw_wrong_type(key);
+}
+
+Content User::call(std::string_view key, Content input) const {
+  // A copy: the function may store over itself.
+  const detail::Stored function = stored(key);
+  if (function.is_async())
+    throw Error(ErrorCode::kInvalidArgument, "user: \"" + std::string(key) + "\" is async, await call_async instead of call");
+  return function.call(std::move(input));
+}
+
+Task<Content> User::call_async(std::string_view key, Content input) const {
+  const detail::Stored function = stored(key);
+  if (function.is_async()) return function.call_async(std::move(input));
+  const auto now = [](detail::Stored own, Content content) -> Task<Content> { co_return own.call(std::move(content)); };
+  return now(function, std::move(input));
+}
+
+Tensor Handler::input_tensor(const Content& input) {
+  if (input.empty()) throw Error(ErrorCode::kInvalidArgument, "this route takes a tensor, the request has no body");
+  return input.tensor();
+}
+
+}  // namespace sm::io
