@@ -330,3 +330,7 @@ inline RemoteModel remote_model(std::string url, RemoteModelOptions options = {}
 }
 
 }  // namespace sm::io
+
+namespace sm {
+using io::User;
+}  // namespace sm

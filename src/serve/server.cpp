@@ -208,7 +208,7 @@ Task<Server::State::Outcome> Server::State::run_route(Served& route, std::string
   const Content answer = without_graph(result);
   if (context.ticket) settle(context, name, call.get(), answer, static_cast<bool>(failure));
   sessions = store.sessions();
-  tickets = store.tickets();
+  live_tickets = store.live_tickets();
   if (failure) std::rethrow_exception(failure);
   co_return Outcome{answer, context.session->id, context.ticket ? context.ticket->id : std::string()};
 }
@@ -238,7 +238,7 @@ Task<> Server::State::sweep_now_and_then() {
     co_await sweep_timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     store.sweep(Clock::now());
     sessions = store.sessions();
-    tickets = store.tickets();
+    live_tickets = store.live_tickets();
   }
 }
 
@@ -259,6 +259,7 @@ Task<http::Response> Server::State::respond_statistics() {
       ticket_statistics = Json::object({{"minted", counts.tickets_minted},
                                         {"done", counts.tickets_done},
                                         {"expired", counts.tickets_expired},
+                                        {"remembered", store.tickets()},
                                         {"answers_replayed", counts.answers_replayed}});
     }
     asio::defer(loop.context(), [told] { told->cancel(); });
@@ -291,7 +292,7 @@ Json Server::State::statistics() const {
     if (user_statistics.is_object())
       for (const auto& [key, value] : user_statistics.as_object()) out[key] = value;
   }
-  out["tickets"]["live"] = tickets.load();
+  out["tickets"]["live"] = live_tickets.load();
   out["tensor_bytes"] = util::Buffer::bytes_in_use();
   return out;
 }

@@ -67,7 +67,7 @@ struct Server::State {
   http::Server http;
   boost::asio::steady_timer sweep_timer;  // inside `logic` only
 
-  std::atomic<size_t> sessions{0}, tickets{0};  // copies for statistics()
+  std::atomic<size_t> sessions{0}, live_tickets{0};  // copies for statistics()
   std::atomic<bool> ready{false};
   const std::chrono::steady_clock::time_point started;
   uint16_t port = 0;

@@ -79,6 +79,7 @@ std::shared_ptr<Ticket> Store::mint(const std::shared_ptr<Session>& session) {
   ticket->in_age = by_age_.insert(by_age_.end(), ticket.get());
   tickets_.emplace(ticket->id, ticket);
   ++statistics_.tickets_minted;
+  ++live_;
   return ticket;
 }
 
@@ -93,12 +94,16 @@ void Store::finish(Ticket& ticket) {
   if (ticket.state == Ticket::State::kExpired) return;
   ticket.state = Ticket::State::kDone;
   ++statistics_.tickets_done;
+  --live_;
 }
 
 void Store::expire(Ticket& ticket) {
   const auto found = tickets_.find(ticket.id);
   const std::shared_ptr<Ticket> alive = found->second;
-  if (ticket.state != Ticket::State::kDone) ++statistics_.tickets_expired;
+  if (ticket.state != Ticket::State::kDone) {
+    ++statistics_.tickets_expired;
+    --live_;
+  }
   ticket.state = Ticket::State::kExpired;
   // A call that is running holds what it needs itself.
   release(ticket);

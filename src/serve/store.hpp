@@ -116,7 +116,9 @@ class Store {
   void sweep(Clock::time_point now);
 
   size_t sessions() const noexcept { return sessions_.size(); }
+  // Those remembered, and those among them that aren't done.
   size_t tickets() const noexcept { return tickets_.size(); }
+  size_t live_tickets() const noexcept { return live_; }
   StoreStatistics& statistics() noexcept { return statistics_; }
 
  private:
@@ -127,6 +129,7 @@ class Store {
   std::unordered_map<std::string, std::shared_ptr<Ticket>> tickets_;
   std::list<Ticket*> by_age_;  // oldest first, so the next to expire
   size_t answer_bytes_ = 0;
+  size_t live_ = 0;
   StoreStatistics statistics_;
 };
 
