@@ -1,10 +1,10 @@
 #include "http/client.hpp"
 
+#include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
-#include <algorithm>
 #include <cstring>
 
 #include "http/pool.hpp"
@@ -26,9 +26,7 @@ struct Call {
   const Url& url;
   Clock::time_point start = Clock::now();
 
-  [[noreturn]] void fail(ErrorCode code, const std::string& why) const {
-    throw Error(code, url.origin() + ": " + why);
-  }
+  [[noreturn]] void fail(ErrorCode code, const std::string& why) const { throw Error(code, url.origin() + ": " + why); }
   [[noreturn]] void timed_out(const std::string& lacking) const {
     const auto spent = std::chrono::duration_cast<milliseconds>(Clock::now() - start);
     fail(ErrorCode::kTimeout, lacking + " after " + std::to_string(spent.count()) + " ms");
@@ -52,7 +50,7 @@ Task<io::ErrorInfo> write(Kept& kept, const Body& body) {
 // Feeds input[0, end) and keeps what the parser left; returns the new end.
 size_t parse(Kept& kept, size_t end) {
   const size_t used = kept.parser.feed({kept.input.data(), end});
-  std::memmove(kept.input.data(), kept.input.data() + used, end - used);
+  if (used < end) std::memmove(kept.input.data(), kept.input.data() + used, end - used);
   return end - used;
 }
 

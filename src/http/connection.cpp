@@ -1,7 +1,7 @@
 #include "http/connection.hpp"
 
-#include <boost/asio/awaitable.hpp>
 #include <algorithm>
+#include <boost/asio/awaitable.hpp>
 #include <cstring>
 
 #include "http/problem.hpp"
@@ -55,10 +55,15 @@ Connection::~Connection() {
 }
 
 Task<> Connection::run(std::unique_ptr<Connection> self) {
-  bool open = true;
-  while (open && co_await self->read_request()) open = co_await self->answer();
-  if (self->refusal_ && !co_await self->refuse(std::move(*self->refusal_))) co_return;
-  if (self->refusal_ || !open) co_await self->linger();
+  // g++ 12 evaluates a co_await behind && and || unasked, so it stands alone.
+  for (;;) {
+    const bool complete = co_await self->read_request();
+    if (!complete) break;
+    const bool open = co_await self->answer();
+    if (!open) break;
+  }
+  if (self->refusal_) co_await self->refuse();
+  co_await self->linger();
 }
 
 // True with a complete request in the parser. False when the connection is to
@@ -81,11 +86,13 @@ Task<bool> Connection::read_request() {
     if (!continued_ && begin_ == end_ && parser_.expects_continue()) {
       continued_ = true;
       static const Body kNone;
-      if (!co_await write("HTTP/1.1 100 Continue\r\n\r\n", kNone) || !enter_reading()) co_return false;
+      const bool told = co_await write("HTTP/1.1 100 Continue\r\n\r\n", kNone);
+      if (!told || !enter_reading()) co_return false;
     }
     const size_t bytes = co_await stream_.read_some(into, error);
     if (watch_.cut() && reading_ != Phase::kIdle && !server_->stopping)
       refusal_ = problem(408, "timeout", "the request took too long to arrive");
+    broken_ = static_cast<bool>(error);
     if (error || watch_.cut()) co_return false;
     received(bytes);
   }
@@ -168,7 +175,7 @@ Task<bool> Connection::answer() {
   if (head_only || bodiless(response.status)) response.body.clear();
   count(response);
   const bool written = co_await write(head_, response.body);
-  co_return written && keep_alive;
+  co_return written&& keep_alive;
 }
 
 Task<Response> Connection::handle(Request request) {
@@ -202,6 +209,7 @@ Task<bool> Connection::write(std::string_view head, const Body& body) {
   for (;;) {
     server_->statistics.bytes_out.fetch_add(written, std::memory_order_relaxed);
     io::advance(rest, written);
+    broken_ = static_cast<bool>(error);
     if (error) co_return false;
     if (rest.empty()) co_return true;
     if (!watch_.enter(Phase::kWrite, server_->limits.write_timeout)) co_return false;
@@ -210,22 +218,25 @@ Task<bool> Connection::write(std::string_view head, const Body& body) {
 }
 
 // Answers what wasn't a proper request.
-Task<bool> Connection::refuse(Response response) {
+Task<> Connection::refuse() {
   head_.clear();
-  append_head(head_, response, 11, false);
-  count(response);
-  co_return co_await write(head_, response.body);
+  append_head(head_, *refusal_, 11, false);
+  count(*refusal_);
+  co_await write(head_, refusal_->body);
 }
 
 // Closing with unread bytes would reset the connection before the peer has
 // read its answer, so they are read and dropped for a while.
 Task<> Connection::linger() {
-  if (!refusal_ && begin_ == end_ && stream_.quiet()) co_return;
+  if (broken_ || (!refusal_ && begin_ == end_ && stream_.quiet())) co_return;
   stream_.shutdown_send();
   if (!watch_.enter(Phase::kLinger, server_->limits.linger_timeout)) co_return;
   input_.resize(kInputForBody);
   io::ErrorInfo error;
-  while (!error && !watch_.cut()) co_await stream_.read_some(input_, error);
+  while (!error && !watch_.cut()) {
+    const size_t dropped = co_await stream_.read_some(input_, error);
+    server_->statistics.bytes_in.fetch_add(dropped, std::memory_order_relaxed);
+  }
 }
 
 void Connection::count(const Response& response) {

@@ -27,7 +27,7 @@ struct ServerState {
   const std::shared_ptr<Watcher> watcher;
 
   std::mutex mutex;
-  std::vector<int> listeners;            // descriptors, guarded by mutex
+  std::vector<int> listeners;             // descriptors, guarded by mutex
   std::vector<std::string> socket_files;  // guarded by mutex
 };
 
@@ -45,7 +45,7 @@ class Connection {
   Task<bool> answer();
   Task<Response> handle(Request request);
   Task<bool> write(std::string_view head, const Body& body);
-  Task<bool> refuse(Response response);
+  Task<> refuse();
   Task<> linger();
 
   void parse();
@@ -66,6 +66,7 @@ class Connection {
   bool into_body_ = false;  // the last read_space() was the body's own
 
   bool first_ = true;
+  bool broken_ = false;     // the stream failed or ended
   bool continued_ = false;  // "100 Continue" has been sent
   Phase reading_ = Phase::kIdle;
   std::chrono::steady_clock::time_point body_start_;

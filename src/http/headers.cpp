@@ -51,8 +51,8 @@ void Headers::add_checked(std::string_view name, std::string_view value) {
     spans_.reserve(12);
     text_.reserve(400);
   }
-  spans_.push_back({static_cast<uint32_t>(text_.size()), static_cast<uint32_t>(name.size()),
-                    static_cast<uint32_t>(value.size())});
+  spans_.push_back(
+      {static_cast<uint32_t>(text_.size()), static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())});
   text_.append(name).append(value);
 }
 

@@ -11,10 +11,10 @@ namespace sm::http {
 struct Limits {
   // Start line and fields together, and each chunk header or trailer: 431.
   size_t max_header_bytes = 16 * 1024;
-  size_t max_headers = 100;                       // 431
-  uint64_t max_body_bytes = uint64_t{1} << 30;    // 413, before anything is allocated
-  size_t max_connections = 10'000;                // 503, then closed
-  size_t max_requests_in_flight = 1'000;          // handlers running at once: 503 with Retry-After
+  size_t max_headers = 100;                     // 431
+  uint64_t max_body_bytes = uint64_t{1} << 30;  // 413, before anything is allocated
+  size_t max_connections = 10'000;              // 503, then closed
+  size_t max_requests_in_flight = 1'000;        // handlers running at once: 503 with Retry-After
 
   // From a request's first byte (or the connection's start) to its last header.
   std::chrono::milliseconds header_timeout{10'000};

@@ -52,8 +52,7 @@ class Sink final : public beast::http::basic_parser<kRequest> {
 
   void on_field_impl(Field field, string_view name, string_view value, error_code&) override {
     if (++fields_ > max_headers_)
-      throw Error(ErrorCode::kHeadersTooLarge,
-                  "http: more than " + std::to_string(max_headers_) + " header fields");
+      throw Error(ErrorCode::kHeadersTooLarge, "http: more than " + std::to_string(max_headers_) + " header fields");
     if (folded(name, value)) throw Error(ErrorCode::kProtocol, "http: a folded header line");
     if (in_body_) return;  // trailers are dropped
     if (field == Field::transfer_encoding && (version < 11 || !iequals(view(value), "chunked")))

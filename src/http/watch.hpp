@@ -67,8 +67,8 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   void sweep();
 
   mutable std::mutex mutex_;
-  std::vector<Watch*> watches_;        // guarded by mutex_
-  boost::asio::steady_timer timer_;    // guarded by mutex_
+  std::vector<Watch*> watches_;      // guarded by mutex_
+  boost::asio::steady_timer timer_;  // guarded by mutex_
   const std::chrono::milliseconds tick_;
 };
 

@@ -1,5 +1,6 @@
 #include "io/connect.hpp"
 
+#include <atomic>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/dispatch.hpp>
@@ -8,7 +9,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <atomic>
 #include <optional>
 #include <vector>
 
@@ -49,9 +49,10 @@ Task<tcp::resolver::results_type> look_up(std::string host, uint16_t port, Clock
     lookup->timer.async_wait([lookup](ErrorInfo failed) {
       if (!failed) lookup->finish(asio::error::timed_out, {});
     });
-    lookup->resolver.async_resolve(
-        host, std::to_string(port), tcp::resolver::numeric_service,
-        [lookup](ErrorInfo failed, tcp::resolver::results_type results) { lookup->finish(failed, std::move(results)); });
+    lookup->resolver.async_resolve(host, std::to_string(port), tcp::resolver::numeric_service,
+                                   [lookup](ErrorInfo failed, tcp::resolver::results_type results) {
+                                     lookup->finish(failed, std::move(results));
+                                   });
   };
   auto token = asio::redirect_error(asio::use_awaitable, error);
   co_return co_await asio::async_initiate<decltype(token), void(ErrorInfo, tcp::resolver::results_type)>(start, token);
@@ -88,7 +89,8 @@ Task<std::vector<Endpoint>> endpoints_of(Address address, Clock::time_point when
     ErrorInfo error;
     const auto results = co_await look_up(address.host, address.port, when, error);
     if (error == asio::error::timed_out)
-      throw Error(ErrorCode::kTimeout, "can't connect to " + to_string(address) + ": looking up the name took too long");
+      throw Error(ErrorCode::kTimeout,
+                  "can't connect to " + to_string(address) + ": looking up the name took too long");
     if (error) fail(address, error);
     for (const auto& entry : results) endpoints.push_back(entry.endpoint());
   }
@@ -129,9 +131,11 @@ Endpoint listen_endpoint(const std::string& host, uint16_t port) {
   if (auto endpoint = numeric(host.empty() || host == "*" ? "0.0.0.0" : host, port)) return *endpoint;
   asio::io_context context;
   ErrorInfo error;
-  const auto results = tcp::resolver(context).resolve(host, std::to_string(port), tcp::resolver::numeric_service, error);
+  const auto results =
+      tcp::resolver(context).resolve(host, std::to_string(port), tcp::resolver::numeric_service, error);
   if (error || results.empty())
-    throw Error(ErrorCode::kConnection, "can't listen on " + host + ":" + std::to_string(port) + ": " + error.message());
+    throw Error(ErrorCode::kConnection,
+                "can't listen on " + host + ":" + std::to_string(port) + ": " + error.message());
   for (const auto& entry : results)
     if (entry.endpoint().address().is_v4()) return entry.endpoint();
   return results.begin()->endpoint();

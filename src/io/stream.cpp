@@ -5,9 +5,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <algorithm>
 #include <cstring>
 
 namespace sm::io {
@@ -22,7 +22,8 @@ Stream::Stream(Protocol::socket socket) : socket_(std::move(socket)), fd_(socket
 }
 
 Task<size_t> Stream::read_some(std::span<char> into, ErrorInfo& error) {
-  return socket_.async_read_some(asio::buffer(into.data(), into.size()), asio::redirect_error(asio::use_awaitable, error));
+  return socket_.async_read_some(asio::buffer(into.data(), into.size()),
+                                 asio::redirect_error(asio::use_awaitable, error));
 }
 
 size_t Stream::try_write(std::span<const asio::const_buffer> buffers, ErrorInfo& error) {
