@@ -39,6 +39,13 @@ Tensor bits(const Call& call) {
   return arithmetic_as<kind>(call, dtype);
 }
 
+template <Binary kind>
+Tensor shift(const Call& call) {
+  const DType dtype = result_type(call.inputs);
+  if (dtype == DType::boolean) reject_dtype(call.op, "integers", dtype);
+  return bits<kind>(call);
+}
+
 // The share of the gradient that goes to the side that won; a tie is split evenly, so the sum is right.
 Tensor winner(const GradientCall& c, const Tensor& wins, const Tensor& ties) {
   return c.gradient * (astype(wins, c.gradient.dtype()) + astype(ties, c.gradient.dtype()) * 0.5);
@@ -152,10 +159,10 @@ std::span<const Op> binary_ops() {
        .reference = [](double a, double b) { return static_cast<double>(int64_t(a) ^ int64_t(b)); },
        .samples = kBits, .dtypes = DTypes::kIntegral},
       {.name = "l_shift", .js = "lShift", .args = kAB, .doc = "a << b on integers; 0 once b reaches the width.",
-       .forward = bits<Binary::kLShift>, .gradient = kIntegers,
+       .forward = shift<Binary::kLShift>, .gradient = kIntegers,
        .reference = [](double a, double b) { return a * std::exp2(b); }, .samples = kShifts, .dtypes = DTypes::kIntegral},
       {.name = "r_shift", .js = "rShift", .args = kAB, .doc = "a >> b on integers, keeping the sign.",
-       .forward = bits<Binary::kRShift>, .gradient = kIntegers,
+       .forward = shift<Binary::kRShift>, .gradient = kIntegers,
        .reference = [](double a, double b) { return std::floor(a / std::exp2(b)); }, .samples = kShifts,
        .dtypes = DTypes::kIntegral},
   };

@@ -97,10 +97,13 @@ Tensor rand_forward(const Call& call) {
   const Shape& shape = call.dims(0);
   require_floating(call, call.dtype(1));
   const RandomState from = draw(static_cast<uint64_t>((elements_of(shape) + 3) / 4));
+  // More bits than the dtype holds would round up to 1.
+  const int bits = call.dtype(1) == DType::bf16 ? 8 : call.dtype(1) == DType::f16 ? 11 : 24;
+  const double unit = std::exp2(-bits);
   std::array<uint32_t, 4> block{};
   return generated(shape, call.dtype(1), [&](int64_t i) {
     if (i % 4 == 0) block = kernels::philox(from.seed, from.position + static_cast<uint64_t>(i / 4));
-    return static_cast<double>(block[i % 4] >> 8) * 0x1p-24;
+    return static_cast<double>(block[i % 4] >> (32 - bits)) * unit;
   });
 }
 
@@ -181,7 +184,7 @@ std::span<const Op> make_ops() {
        },
        .samples = {{}, {{{}, {int64_t{3}, DType::f64}}, {{}, {int64_t{0}, DType::f32}}}}},
       {.name = "rand", .js = "rand", .args = {dims_arg("shape"), kDType},
-       .doc = "Uniform in [0, 1) with 24 random bits, from the stream that manual_seed starts.", .forward = rand_forward,
+       .doc = "Uniform in [0, 1) with 24 random bits (11 in float16, 8 in bfloat16), from the stream that manual_seed starts.", .forward = rand_forward,
        .gradient = kFixed, .reference = Reference::none(), .samples = {}, .dtypes = DTypes::kFloating},
       {.name = "randn", .js = "randn", .args = {dims_arg("shape"), kDType},
        .doc = "Normal with mean 0 and variance 1, from the stream that manual_seed starts.", .forward = randn_forward,

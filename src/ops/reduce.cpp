@@ -33,13 +33,17 @@ Tensor sum_forward(const Call& call) {
   return reduce_as(Reduce::kSum, x, normalize_axes(call.dims(0), x.ndim(), "sum"), call.flag(1), x.dtype());
 }
 
+// What an average is computed in. A sum of 16-bit floats overflows, or loses
+// what is added, long before the average does.
+DType wide(DType dtype) { return size_of(floating(dtype)) == 2 ? DType::f32 : floating(dtype); }
+
 Tensor mean_forward(const Call& call) {
-  const Tensor x = as_dtype(call.in(0), floating(call.in(0).dtype()));
+  const Tensor x = as_dtype(call.in(0), wide(call.in(0).dtype()));
   const Dims axes = normalize_axes(call.dims(0), x.ndim(), "mean");
   Tensor total = reduce_as(Reduce::kSum, x, axes, call.flag(1), x.dtype());
   const double count = static_cast<double>(count_of(x.shape(), axes));
   kernels::binary(kernels::Binary::kDiv, total, constant(count, x.dtype()), total);
-  return total;
+  return as_dtype(total, floating(call.in(0).dtype()));
 }
 
 template <Reduce kind>
@@ -91,40 +95,57 @@ Tensor extreme_gradient(const GradientCall& c) {
   return restored(c.gradient, c.shape(0), c.dims(0)) * (hits / sum(hits, normalize_axes(c.dims(0), c.shape(0).size(), "gradient"), true));
 }
 
-Tensor variance_forward(const Call& call) {
-  const Tensor& x = call.in(0);
-  const Tensor centred = x - mean(x, call.dims(0), true);
-  const double count = static_cast<double>(count_of(x.shape(), normalize_axes(call.dims(0), x.ndim(), "variance")));
-  return sum(square(centred), call.dims(0), call.flag(1)) / std::max(0.0, count - call.number(2));
+double degrees_of_freedom(const Shape& shape, const Dims& axes, double correction) {
+  const Dims all = normalize_axes(axes, shape.size(), "variance");
+  return std::max(0.0, static_cast<double>(count_of(shape, all)) - correction);
 }
 
-Tensor std_forward(const Call& call) { return sqrt(variance(call.in(0), call.dims(0), call.flag(1), call.number(2))); }
+Tensor variance_forward(const Call& call) {
+  const Tensor x = astype(call.in(0), wide(call.in(0).dtype()));
+  const Tensor total = sum(square(x - mean(x, call.dims(0), true)), call.dims(0), call.flag(1));
+  return astype(total / degrees_of_freedom(x.shape(), call.dims(0), call.number(2)), floating(call.in(0).dtype()));
+}
+
+Tensor std_forward(const Call& call) {
+  const Tensor x = astype(call.in(0), wide(call.in(0).dtype()));
+  return astype(sqrt(variance(x, call.dims(0), call.flag(1), call.number(2))), floating(call.in(0).dtype()));
+}
+
+Tensor std_gradient(const GradientCall& c) {
+  const Tensor out = restored(c.out(), c.shape(0), c.dims(0)), gradient = restored(c.gradient, c.shape(0), c.dims(0));
+  const Tensor centred = c.in(0) - mean(c.in(0), c.dims(0), true);
+  const Tensor slope = gradient / (out * degrees_of_freedom(c.shape(0), c.dims(0), c.number(2)));
+  return centred * where(eq(out, 0), zeros({}, slope.dtype()), slope);
+}
 
 Tensor softmax_forward(const Call& call) {
-  const Tensor x = as_dtype(call.in(0), floating(call.in(0).dtype()));
-  if (x.elements() == 0) return x.copy();
+  const DType dtype = floating(call.in(0).dtype());
+  const Tensor x = as_dtype(call.in(0), wide(dtype));
+  if (x.elements() == 0) return make_tensor(x.shape(), dtype);
   const Dims axis(call.integer(0));
   // Subtract the maximum first: exp(89) already overflows float32.
   const Tensor shifted = exp(x - amax(x, axis, true));
-  return shifted / sum(shifted, axis, true);
+  return as_dtype(shifted / sum(shifted, axis, true), dtype);
 }
 
 Tensor log_softmax_forward(const Call& call) {
-  const Tensor x = as_dtype(call.in(0), floating(call.in(0).dtype()));
-  if (x.elements() == 0) return x.copy();
+  const DType dtype = floating(call.in(0).dtype());
+  const Tensor x = as_dtype(call.in(0), wide(dtype));
+  if (x.elements() == 0) return make_tensor(x.shape(), dtype);
   const Dims axis(call.integer(0));
   const Tensor shifted = x - amax(x, axis, true);
-  return shifted - log(sum(exp(shifted), axis, true));
+  return as_dtype(shifted - log(sum(exp(shifted), axis, true)), dtype);
 }
 
 Tensor logsumexp_forward(const Call& call) {
-  const Tensor x = as_dtype(call.in(0), floating(call.in(0).dtype()));
+  const DType dtype = floating(call.in(0).dtype());
+  const Tensor x = as_dtype(call.in(0), wide(dtype));
   const Dims axes = normalize_axes(call.dims(0), x.ndim(), "logsumexp");
   // An infinite maximum would give inf - inf.
   const Tensor peak = amax(x, axes, true);
   const Tensor safe = where(isfinite(peak), peak, zeros({}, x.dtype()));
   const Tensor out = log(sum(exp(x - safe), axes, true)) + safe;
-  return reshape(out, reduced_shape(x.shape(), axes, call.flag(1))).copy();
+  return as_dtype(reshape(out, reduced_shape(x.shape(), axes, call.flag(1))), dtype);
 }
 
 Tensor sum_to_forward(const Call& call) {
@@ -324,11 +345,12 @@ std::span<const Op> reduce_ops() {
        .samples = {{{0, 2, true}}, reducing_cases()}, .dtypes = DTypes::kAny},
       {.name = "variance", .js = "variance var", .args = kSpreadArgs,
        .doc = "The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as "
-              "PyTorch's default; 0 for the population).",
+              "PyTorch's default; 0 for the population). Integers give float32.",
        .forward = variance_forward, .gradient = Gradient::composed(), .reference = variance_reference,
        .samples = {{{-2, 2}}, spread_cases()}},
-      {.name = "std", .js = "std", .args = kSpreadArgs, .doc = "The square root of the variance; see `variance`.",
-       .forward = std_forward, .gradient = Gradient::composed(),
+      {.name = "std", .js = "std", .args = kSpreadArgs,
+       .doc = "The square root of the variance; see `variance`. Integers give float32. The gradient at 0 is 0.",
+       .forward = std_forward, .gradient = {{kIn0 | kOut, std_gradient}},
        .reference = [](const RefCall& c) {
          RefArray out = variance_reference(c);
          for (double& x : out.data) x = std::sqrt(x);
@@ -336,20 +358,20 @@ std::span<const Op> reduce_ops() {
        },
        .samples = {{{-2, 2}}, spread_cases()}},
       {.name = "softmax", .js = "softmax", .args = {tensor_arg("tensor"), int_arg("axis", -1)},
-       .doc = "exp(x) divided by its sum along `axis`, without overflow.", .forward = softmax_forward,
+       .doc = "exp(x) divided by its sum along `axis`, without overflow. Integers give float32.", .forward = softmax_forward,
        .gradient = {{kOut, [](const GradientCall& c) {
                        const Tensor out = c.out();
                        return out * (c.gradient - sum(c.gradient * out, Dims(c.integer(0)), true));
                      }}},
        .reference = softmax_reference, .samples = {{{-2, 2}}, softmax_cases()}},
       {.name = "log_softmax", .js = "logSoftmax", .args = {tensor_arg("tensor"), int_arg("axis", -1)},
-       .doc = "log(softmax(x)) along `axis`, exact where softmax would underflow.", .forward = log_softmax_forward,
+       .doc = "log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32.", .forward = log_softmax_forward,
        .gradient = {{kOut, [](const GradientCall& c) {
                        return c.gradient - exp(c.out()) * sum(c.gradient, Dims(c.integer(0)), true);
                      }}},
        .reference = log_softmax_reference, .samples = {{{-2, 2}}, softmax_cases()}},
       {.name = "logsumexp", .js = "logsumexp", .args = reducing_args(),
-       .doc = "log(sum(exp(x))) over `axes`, all of them when empty, without overflow.", .forward = logsumexp_forward,
+       .doc = "log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32.", .forward = logsumexp_forward,
        .gradient = {{kIn0 | kOut, [](const GradientCall& c) {
                        const Tensor out = restored(c.out(), c.shape(0), c.dims(0));
                        return restored(c.gradient, c.shape(0), c.dims(0)) * exp(c.in(0) - out);

@@ -46,7 +46,7 @@ Tensor bitwise_not_forward(const Call& call) {
 }
 
 Tensor clip_forward(const Call& call) {
-  const DType dtype = is_floating(call.in(0).dtype()) ? call.in(0).dtype() : promote(call.in(0).dtype(), DType::f32);
+  const DType dtype = floating(call.in(0).dtype());
   const Tensor low = constant(call.number(0), dtype), high = constant(call.number(1), dtype);
   Tensor out = make_tensor(call.in(0).shape(), dtype);
   kernels::binary(kernels::Binary::kMaximum, as_dtype(call.in(0), dtype), low, out);
@@ -146,7 +146,8 @@ std::span<const Op> unary_ops() {
        .gradient = {{kNothing, [](const GradientCall& c) { return zeros(c.shape(0), c.dtype(0)); }}},
        .reference = [](double x) { return std::nearbyint(x); }, .samples = kKinked},
       {.name = "clip", .js = "clip clamp", .args = {tensor_arg("tensor"), float_arg("low"), float_arg("high")},
-       .doc = "x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0 outside.",
+       .doc = "x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0 outside. "
+              "Integers give float32.",
        .forward = clip_forward,
        .gradient = {{kIn0, [](const GradientCall& c) {
                        return masked(c, logical_and(gte(c.in(0), c.number(0)), lte(c.in(0), c.number(1))));
