@@ -262,6 +262,40 @@ Tensor contiguous(const Tensor& tensor);
 // Converted to `dtype`: floats to integers towards zero, NaN to 0; anything but zero to true.
 Tensor astype(const Tensor& tensor, DType dtype);
 
+// The matrix product, as NumPy's matmul: the last two axes are multiplied, the ones before them
+// broadcast; a 1-d tensor is a row on the left and a column on the right, and that axis is left out
+// of the result.
+Tensor matmul(const Tensor& tensor, const Tensor& other);
+
+// The cross-correlation of [N, C, H, W] with a filter [O, C / groups, kH, kW], plus a bias [O] if
+// there is one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation`
+// stands for both axes.
+Tensor conv2d(const Tensor& tensor, const Tensor& filter, const Tensor& bias = {}, const Dims& stride = {1, 1}, const Dims& padding = {0, 0}, const Dims& dilation = {1, 1}, int64_t groups = 1);
+
+// The gradient of conv2d's input, of the given shape, from that of its output.
+Tensor conv2d_input_gradient(const Tensor& gradient, const Tensor& filter, const Dims& shape, const Dims& stride = {1, 1}, const Dims& padding = {0, 0}, const Dims& dilation = {1, 1}, int64_t groups = 1);
+
+// The gradient of conv2d's filter, of the given shape, from that of its output and its input.
+Tensor conv2d_filter_gradient(const Tensor& gradient, const Tensor& tensor, const Dims& shape, const Dims& stride = {1, 1}, const Dims& padding = {0, 0}, const Dims& dilation = {1, 1}, int64_t groups = 1);
+
+// The mean of each window of [N, C, H, W]. `stride` is the kernel's when empty; padding counts as
+// zeros, and is at most half of the kernel. One number stands for both axes.
+Tensor avg_pool2d(const Tensor& tensor, const Dims& kernel, const Dims& stride = {}, const Dims& padding = {0, 0});
+
+// The gradient of avg_pool2d's input, of the given shape, from that of its output.
+Tensor avg_pool2d_gradient(const Tensor& gradient, const Dims& shape, const Dims& kernel, const Dims& stride = {}, const Dims& padding = {0, 0});
+
+// The maximum of each window of [N, C, H, W], NaN if it holds one. `stride` is the kernel's when
+// empty; padding never wins, and is at most half of the kernel. The first maximum of a window gets
+// its gradient.
+Tensor max_pool2d(const Tensor& tensor, const Dims& kernel, const Dims& stride = {}, const Dims& padding = {0, 0});
+
+// The gradient of max_pool2d's input from that of its output.
+Tensor max_pool2d_gradient(const Tensor& gradient, const Tensor& tensor, const Dims& kernel, const Dims& stride = {}, const Dims& padding = {0, 0});
+
+// The elements of `values` that stand where max_pool2d's windows have their first maximum.
+Tensor max_pool2d_gather(const Tensor& values, const Tensor& tensor, const Dims& kernel, const Dims& stride = {}, const Dims& padding = {0, 0});
+
 // Integer labels of any shape as rows of `classes` zeros with a one at the label; float32 along a
 // new last axis.
 Tensor one_hot(const Tensor& labels, int64_t classes);

@@ -590,6 +590,77 @@ Tensor astype(const Tensor& tensor, DType dtype) {
 }
 Tensor Tensor::astype(DType dtype) const { return sm::astype(*this, dtype); }
 
+Tensor matmul(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("matmul");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::matmul(const Tensor& other) const { return sm::matmul(*this, other); }
+
+Tensor conv2d(const Tensor& tensor, const Tensor& filter, const Tensor& bias, const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) {
+  static const ops::Op& op = ops::find("conv2d");
+  const Tensor* const inputs[] = {&tensor, &filter, &bias};
+  const ops::Attr attrs[] = {stride, padding, dilation, groups};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::conv2d(const Tensor& filter, const Tensor& bias, const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) const { return sm::conv2d(*this, filter, bias, stride, padding, dilation, groups); }
+
+Tensor conv2d_input_gradient(const Tensor& gradient, const Tensor& filter, const Dims& shape, const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) {
+  static const ops::Op& op = ops::find("conv2d_input_gradient");
+  const Tensor* const inputs[] = {&gradient, &filter};
+  const ops::Attr attrs[] = {shape, stride, padding, dilation, groups};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::conv2d_input_gradient(const Tensor& filter, const Dims& shape, const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) const { return sm::conv2d_input_gradient(*this, filter, shape, stride, padding, dilation, groups); }
+
+Tensor conv2d_filter_gradient(const Tensor& gradient, const Tensor& tensor, const Dims& shape, const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) {
+  static const ops::Op& op = ops::find("conv2d_filter_gradient");
+  const Tensor* const inputs[] = {&gradient, &tensor};
+  const ops::Attr attrs[] = {shape, stride, padding, dilation, groups};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::conv2d_filter_gradient(const Tensor& tensor, const Dims& shape, const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) const { return sm::conv2d_filter_gradient(*this, tensor, shape, stride, padding, dilation, groups); }
+
+Tensor avg_pool2d(const Tensor& tensor, const Dims& kernel, const Dims& stride, const Dims& padding) {
+  static const ops::Op& op = ops::find("avg_pool2d");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {kernel, stride, padding};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::avg_pool2d(const Dims& kernel, const Dims& stride, const Dims& padding) const { return sm::avg_pool2d(*this, kernel, stride, padding); }
+
+Tensor avg_pool2d_gradient(const Tensor& gradient, const Dims& shape, const Dims& kernel, const Dims& stride, const Dims& padding) {
+  static const ops::Op& op = ops::find("avg_pool2d_gradient");
+  const Tensor* const inputs[] = {&gradient};
+  const ops::Attr attrs[] = {shape, kernel, stride, padding};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::avg_pool2d_gradient(const Dims& shape, const Dims& kernel, const Dims& stride, const Dims& padding) const { return sm::avg_pool2d_gradient(*this, shape, kernel, stride, padding); }
+
+Tensor max_pool2d(const Tensor& tensor, const Dims& kernel, const Dims& stride, const Dims& padding) {
+  static const ops::Op& op = ops::find("max_pool2d");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {kernel, stride, padding};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::max_pool2d(const Dims& kernel, const Dims& stride, const Dims& padding) const { return sm::max_pool2d(*this, kernel, stride, padding); }
+
+Tensor max_pool2d_gradient(const Tensor& gradient, const Tensor& tensor, const Dims& kernel, const Dims& stride, const Dims& padding) {
+  static const ops::Op& op = ops::find("max_pool2d_gradient");
+  const Tensor* const inputs[] = {&gradient, &tensor};
+  const ops::Attr attrs[] = {kernel, stride, padding};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::max_pool2d_gradient(const Tensor& tensor, const Dims& kernel, const Dims& stride, const Dims& padding) const { return sm::max_pool2d_gradient(*this, tensor, kernel, stride, padding); }
+
+Tensor max_pool2d_gather(const Tensor& values, const Tensor& tensor, const Dims& kernel, const Dims& stride, const Dims& padding) {
+  static const ops::Op& op = ops::find("max_pool2d_gather");
+  const Tensor* const inputs[] = {&values, &tensor};
+  const ops::Attr attrs[] = {kernel, stride, padding};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::max_pool2d_gather(const Tensor& tensor, const Dims& kernel, const Dims& stride, const Dims& padding) const { return sm::max_pool2d_gather(*this, tensor, kernel, stride, padding); }
+
 Tensor one_hot(const Tensor& labels, int64_t classes) {
   static const ops::Op& op = ops::find("one_hot");
   const Tensor* const inputs[] = {&labels};
