@@ -55,7 +55,7 @@ Connection::~Connection() {
 }
 
 Task<> Connection::run(std::unique_ptr<Connection> self) {
-  // g++ 12 evaluates a co_await behind && and || unasked, so it stands alone.
+  // Not `while (a && co_await b)`: g++ 12 awaits b even when a is false.
   for (;;) {
     const bool complete = co_await self->read_request();
     if (!complete) break;
