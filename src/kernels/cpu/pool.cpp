@@ -2,6 +2,7 @@
 #include <cassert>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/conv.hpp"
@@ -14,15 +15,30 @@
 namespace sm::kernels {
 namespace {
 
+// The outputs along W whose tap at one place of the kernel falls inside the
+// row: [begin, end), and the place in the row of the first one's.
+struct Taps {
+  int64_t begin, end, first;
+};
+
 // `planes` planes of height x width, each pooled to `out`.
 struct PoolSizes {
   Shape result;
   int64_t planes, height, width;
   Pair out, kernel, stride, padding;
+  std::vector<Taps> taps;  // one for each place along the kernel's width
 
   int64_t input_elements() const { return height * width; }     // of a plane
   int64_t output_elements() const { return out[0] * out[1]; }  // of a plane
 };
+
+Taps make_taps(const PoolSizes& s, int64_t kw) {
+  const int64_t shift = kw - s.padding[1];
+  const int64_t begin = shift < 0 ? (-shift + s.stride[1] - 1) / s.stride[1] : 0;
+  const int64_t room = s.width - 1 - shift;
+  const int64_t end = room < 0 ? 0 : std::min(s.out[1], room / s.stride[1] + 1);
+  return {begin, std::max(begin, end), begin * s.stride[1] + shift};
+}
 
 PoolSizes check_sizes(const char* op, const Shape& input, const PoolParameters& p) {
   for (int i = 0; i < 2; ++i)
@@ -33,7 +49,7 @@ PoolSizes check_sizes(const char* op, const Shape& input, const PoolParameters& 
                       Dims(p.padding).to_string());
   if (input.size() != 4)
     throw Error(ErrorCode::kShapeMismatch, std::string(op) + ": expects an input [N, C, H, W], got " + input.to_string());
-  PoolSizes s{{}, input[0] * input[1], input[2], input[3], {}, p.kernel, p.stride, p.padding};
+  PoolSizes s{{}, input[0] * input[1], input[2], input[3], {}, p.kernel, p.stride, p.padding, {}};
   for (int i = 0; i < 2; ++i) {
     const int64_t room = input[2 + i] + 2 * p.padding[i] - p.kernel[i];
     if (room < 0 || input[2 + i] == 0)
@@ -44,7 +60,10 @@ PoolSizes check_sizes(const char* op, const Shape& input, const PoolParameters& 
     s.stride[i] = std::min(s.stride[i], room + 1);
     s.out[i] = room / s.stride[i] + 1;
   }
+  if (s.input_elements() > std::numeric_limits<int32_t>::max())
+    throw Error(ErrorCode::kTooLarge, std::string(op) + ": a plane of more than 2^31 elements, got " + input.to_string());
   s.result = {input[0], input[1], s.out[0], s.out[1]};
+  for (int64_t kw = 0; kw < p.kernel[1]; ++kw) s.taps.push_back(make_taps(s, kw));
   return s;
 }
 
@@ -54,27 +73,13 @@ void check_same(const char* op, const char* what, const Shape& got, const Shape&
                                                ", got " + got.to_string());
 }
 
-// The outputs along W whose tap `kw` falls inside the row: [begin, end), and the
-// place in the row of the first one's.
-struct Taps {
-  int64_t begin, end, first;
-};
-
-Taps taps(const PoolSizes& s, int64_t kw) {
-  const int64_t shift = kw - s.padding[1];
-  const int64_t begin = shift < 0 ? (-shift + s.stride[1] - 1) / s.stride[1] : 0;
-  const int64_t room = s.width - 1 - shift;
-  const int64_t end = room < 0 ? 0 : std::min(s.out[1], room / s.stride[1] + 1);
-  return {begin, std::max(begin, end), begin * s.stride[1] + shift};
-}
-
 // Calls visit(row of the input, taps) for every tap of the windows of output row `oh`, in reading order.
 template <class Visit>
 void for_each_tap(const PoolSizes& s, int64_t oh, Visit&& visit) {
   for (int64_t kh = 0; kh < s.kernel[0]; ++kh) {
     const int64_t h = oh * s.stride[0] + kh - s.padding[0];
     if (h < 0 || h >= s.height) continue;
-    for (int64_t kw = 0; kw < s.kernel[1]; ++kw) visit(h, taps(s, kw));
+    for (const Taps& taps : s.taps) visit(h, taps);
   }
 }
 
@@ -88,20 +93,32 @@ void for_each_plane(const PoolSizes& s, Visit&& visit) {
   });
 }
 
+// Calls f with the stride along W: as a constant where it is a usual one, so that the loops over rows vectorise.
+template <class F>
+void with_stride(const PoolSizes& s, F&& f) {
+  if (s.stride[1] == 1) f(std::integral_constant<int64_t, 1>{});
+  else if (s.stride[1] == 2) f(std::integral_constant<int64_t, 2>{});
+  else f(s.stride[1]);
+}
+
+template <class T, class Stride>
+void average_row(const PoolSizes& s, const T* in, int64_t oh, Stride stride, T* __restrict out) {
+  const T scale = T{1} / static_cast<T>(s.kernel[0] * s.kernel[1]);
+  std::fill_n(out, s.out[1], T{});
+  for_each_tap(s, oh, [&](int64_t h, const Taps& t) {
+    const T* from = in + h * s.width + t.first;
+    for (int64_t i = 0; i < t.end - t.begin; ++i) out[t.begin + i] += from[i * stride];
+  });
+  for (int64_t ow = 0; ow < s.out[1]; ++ow) out[ow] *= scale;
+}
+
 template <class T>
 void average(const PoolSizes& s, const T* x, T* y) {
-  const T scale = T{1} / static_cast<T>(s.kernel[0] * s.kernel[1]);
-  for_each_plane(s, [&](int64_t plane) {
-    const T* in = x + plane * s.input_elements();
-    for (int64_t oh = 0; oh < s.out[0]; ++oh) {
-      T* out = y + plane * s.output_elements() + oh * s.out[1];
-      std::fill_n(out, s.out[1], T{});
-      for_each_tap(s, oh, [&](int64_t h, const Taps& t) {
-        const T* from = in + h * s.width + t.first;
-        for (int64_t ow = t.begin; ow < t.end; ++ow, from += s.stride[1]) out[ow] += *from;
-      });
-      for (int64_t ow = 0; ow < s.out[1]; ++ow) out[ow] *= scale;
-    }
+  with_stride(s, [&](auto stride) {
+    for_each_plane(s, [&](int64_t plane) {
+      for (int64_t oh = 0; oh < s.out[0]; ++oh)
+        average_row(s, x + plane * s.input_elements(), oh, stride, y + plane * s.output_elements() + oh * s.out[1]);
+    });
   });
 }
 
@@ -121,41 +138,76 @@ void average_gradient(const PoolSizes& s, const T* gradient, T* x) {
   });
 }
 
-// Finds the first maxima of the windows of output row `oh`: their values and their places in the plane.
+// Whether `value` takes the place of the largest so far: larger, or the first NaN.
 template <class T>
-void find_maxima(const PoolSizes& s, const T* in, int64_t oh, std::vector<T>& best, std::vector<int64_t>& place) {
-  const int64_t top = std::max<int64_t>(0, oh * s.stride[0] - s.padding[0]);
-  for (int64_t ow = 0; ow < s.out[1]; ++ow) {
-    place[static_cast<size_t>(ow)] = top * s.width + std::max<int64_t>(0, ow * s.stride[1] - s.padding[1]);
-    best[static_cast<size_t>(ow)] = -std::numeric_limits<T>::infinity();
-  }
+bool wins(T value, T best) {
+  return !(value <= best) & (best == best);
+}
+
+template <class T, class Stride>
+void maximum_row(const PoolSizes& s, const T* in, int64_t oh, Stride stride, T* __restrict out) {
+  std::fill_n(out, s.out[1], -std::numeric_limits<T>::infinity());
   for_each_tap(s, oh, [&](int64_t h, const Taps& t) {
-    int64_t at = h * s.width + t.first;
-    for (int64_t ow = t.begin; ow < t.end; ++ow, at += s.stride[1]) {
-      T& mine = best[static_cast<size_t>(ow)];
-      // Neither `>` nor `<=` holds for NaN; the first one stays.
-      const bool wins = !(in[at] <= mine) && mine == mine;
-      mine = wins ? in[at] : mine;
-      place[static_cast<size_t>(ow)] = wins ? at : place[static_cast<size_t>(ow)];
+    const T* from = in + h * s.width + t.first;
+    for (int64_t i = 0; i < t.end - t.begin; ++i) {
+      const T value = from[i * stride], best = out[t.begin + i];
+      out[t.begin + i] = wins(value, best) ? value : best;
     }
   });
 }
 
-// Calls visit(index in the output, index of the window's first maximum in the input, its value).
+template <class T>
+void maximum(const PoolSizes& s, const T* x, T* y) {
+  with_stride(s, [&](auto stride) {
+    for_each_plane(s, [&](int64_t plane) {
+      for (int64_t oh = 0; oh < s.out[0]; ++oh)
+        maximum_row(s, x + plane * s.input_elements(), oh, stride, y + plane * s.output_elements() + oh * s.out[1]);
+    });
+  });
+}
+
+// An integer as wide as T, so that one mask selects both.
+template <class T>
+using Place = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+
+// The places in the plane of the first maxima of the windows of output row `oh`.
+template <class T, class Stride>
+void find_maxima(const PoolSizes& s, const T* in, int64_t oh, Stride stride, T* __restrict best, Place<T>* __restrict place) {
+  const int64_t top = std::max<int64_t>(0, oh * s.stride[0] - s.padding[0]);
+  for (int64_t ow = 0; ow < s.out[1]; ++ow) {
+    // Where all are minus infinity the first one counts.
+    place[ow] = static_cast<Place<T>>(top * s.width + std::max<int64_t>(0, ow * s.stride[1] - s.padding[1]));
+    best[ow] = -std::numeric_limits<T>::infinity();
+  }
+  for_each_tap(s, oh, [&](int64_t h, const Taps& t) {
+    const auto start = static_cast<Place<T>>(h * s.width + t.first);
+    const auto step = static_cast<Place<T>>(stride);
+    const T* from = in + start;
+    for (Place<T> i = 0; i < static_cast<Place<T>>(t.end - t.begin); ++i) {
+      const T value = from[i * step], before = best[t.begin + i];
+      const bool better = wins(value, before);
+      best[t.begin + i] = better ? value : before;
+      place[t.begin + i] = better ? start + i * step : place[t.begin + i];
+    }
+  });
+}
+
+// Calls visit(index in the output, index of the window's first maximum in the input).
 template <class T, class Visit>
 void for_each_maximum(const PoolSizes& s, const T* x, Visit&& visit) {
-  for_each_plane(s, [&](int64_t plane) {
-    thread_local std::vector<T> best;
-    thread_local std::vector<int64_t> place;
-    best.resize(static_cast<size_t>(s.out[1]));
-    place.resize(static_cast<size_t>(s.out[1]));
-    const int64_t offset = plane * s.input_elements();
-    for (int64_t oh = 0; oh < s.out[0]; ++oh) {
-      find_maxima(s, x + offset, oh, best, place);
-      const int64_t row = plane * s.output_elements() + oh * s.out[1];
-      for (int64_t ow = 0; ow < s.out[1]; ++ow)
-        visit(row + ow, offset + place[static_cast<size_t>(ow)], best[static_cast<size_t>(ow)]);
-    }
+  with_stride(s, [&](auto stride) {
+    for_each_plane(s, [&](int64_t plane) {
+      thread_local std::vector<T> best;
+      thread_local std::vector<Place<T>> place;
+      best.resize(static_cast<size_t>(s.out[1]));
+      place.resize(static_cast<size_t>(s.out[1]));
+      const int64_t offset = plane * s.input_elements();
+      for (int64_t oh = 0; oh < s.out[0]; ++oh) {
+        find_maxima(s, x + offset, oh, stride, best.data(), place.data());
+        const int64_t row = plane * s.output_elements() + oh * s.out[1];
+        for (int64_t ow = 0; ow < s.out[1]; ++ow) visit(row + ow, offset + place[static_cast<size_t>(ow)]);
+      }
+    });
   });
 }
 
@@ -200,8 +252,7 @@ Tensor max_pool2d(const char* op, const Tensor& x, const PoolParameters& paramet
   const Tensor in = prepare(x), out = make_tensor(sizes.result, in.dtype());
   with_wide(in.dtype(), [&](auto type) {
     using T = typename decltype(type)::type;
-    T* to = out.impl()->as<T>();
-    for_each_maximum(sizes, in.impl()->as<T>(), [to](int64_t i, int64_t, T value) { to[i] = value; });
+    maximum(sizes, in.impl()->as<T>(), out.impl()->as<T>());
   });
   return cast(out, x.dtype());
 }
@@ -215,7 +266,7 @@ Tensor max_pool2d_gradient(const char* op, const Tensor& gradient, const Tensor&
     const T* source = from.impl()->as<T>();
     T* to = out.impl()->as<T>();
     std::fill_n(to, out.elements(), T{});
-    for_each_maximum(sizes, in.impl()->as<T>(), [=](int64_t i, int64_t place, T) { to[place] += source[i]; });
+    for_each_maximum(sizes, in.impl()->as<T>(), [=](int64_t i, int64_t place) { to[place] += source[i]; });
   });
   return cast(out, gradient.dtype());
 }
@@ -228,7 +279,7 @@ Tensor max_pool2d_gather(const char* op, const Tensor& values, const Tensor& x, 
     using T = typename decltype(type)::type;
     const T* source = from.impl()->as<T>();
     T* to = out.impl()->as<T>();
-    for_each_maximum(sizes, in.impl()->as<T>(), [=](int64_t i, int64_t place, T) { to[i] = source[place]; });
+    for_each_maximum(sizes, in.impl()->as<T>(), [=](int64_t i, int64_t place) { to[i] = source[place]; });
   });
   return cast(out, values.dtype());
 }
