@@ -23,7 +23,8 @@ struct ConvParameters {
 // The cross-correlation of x [N, C, H, W] with filter [O, C / groups, kH, kW],
 // plus bias [O] unless it is undefined: [N, O, oH, oW] with
 // oH = (H + 2 padding - dilation (kH - 1) - 1) / stride + 1, rounded down.
-Tensor conv2d(const char* op, const Tensor& x, const Tensor& filter, const Tensor& bias, const ConvParameters& parameters);
+Tensor conv2d(const char* op, const Tensor& x, const Tensor& filter, const Tensor& bias,
+              const ConvParameters& parameters);
 
 // The gradient of conv2d's input, of shape `input`, given that of its output.
 Tensor conv2d_input_gradient(const char* op, const Tensor& gradient, const Tensor& filter, const Shape& input,
@@ -41,7 +42,8 @@ struct PoolParameters {
 
 // The mean of each window; padding counts as zeros.
 Tensor avg_pool2d(const char* op, const Tensor& x, const PoolParameters& parameters);
-Tensor avg_pool2d_gradient(const char* op, const Tensor& gradient, const Shape& input, const PoolParameters& parameters);
+Tensor avg_pool2d_gradient(const char* op, const Tensor& gradient, const Shape& input,
+                           const PoolParameters& parameters);
 
 // The maximum of each window, NaN if it holds one; padding doesn't count.
 Tensor max_pool2d(const char* op, const Tensor& x, const PoolParameters& parameters);

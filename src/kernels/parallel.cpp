@@ -43,7 +43,7 @@ struct Job {
   int64_t n;
   int64_t chunk;
   std::atomic<int64_t> next{0};
-  int helpers = 0;           // guarded by the pool's mutex, like what follows
+  int helpers = 0;  // guarded by the pool's mutex, like what follows
   std::exception_ptr error;
   std::condition_variable idle;
 

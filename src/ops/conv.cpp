@@ -16,7 +16,8 @@ using kernels::PoolParameters;
 Pair pair(const Dims& dims, const char* op, const char* name) {
   if (dims.size() == 1) return {dims[0], dims[0]};
   if (dims.size() == 2) return {dims[0], dims[1]};
-  throw Error(ErrorCode::kInvalidArgument, std::string(op) + ": " + name + " must be one number or two, got " + dims.to_string());
+  throw Error(ErrorCode::kInvalidArgument,
+              std::string(op) + ": " + name + " must be one number or two, got " + dims.to_string());
 }
 
 // The arguments stride, padding, dilation and groups of a row, from number `first` on.
@@ -129,7 +130,8 @@ RefArray conv2d_reference(const RefCall& c) {
   const RefArray &x = c.in(0), &f = c.in(1);
   const ConvParameters p = conv_parameters(c, "reference", 0);
   RefArray out = zeros_of(conv_shape(x.shape, f.shape, p));
-  walk_conv(x.shape, f.shape, out.shape, p, [&](size_t at, size_t in, size_t tap) { out.data[at] += x.data[in] * f.data[tap]; });
+  walk_conv(x.shape, f.shape, out.shape, p,
+            [&](size_t at, size_t in, size_t tap) { out.data[at] += x.data[in] * f.data[tap]; });
   if (c.inputs.size() > 2 && !c.in(2).data.empty()) {
     const size_t plane = static_cast<size_t>(out.shape[2] * out.shape[3]);
     for (size_t i = 0; i < out.data.size(); ++i) out.data[i] += c.in(2).data[i / plane % c.in(2).data.size()];
@@ -252,7 +254,8 @@ Samples conv_samples(ConvRow row) {
       out.cases.push_back({{c.x, c.filter, Shape(c.filter[0])}, {c.stride, c.padding, c.dilation, c.groups}});
     else if (row == ConvRow::kInputGradient)
       out.cases.push_back({{y, c.filter}, {c.x, c.stride, c.padding, c.dilation, c.groups}});
-    else out.cases.push_back({{y, c.x}, {c.filter, c.stride, c.padding, c.dilation, c.groups}});
+    else
+      out.cases.push_back({{y, c.x}, {c.filter, c.stride, c.padding, c.dilation, c.groups}});
   }
   return out;
 }
@@ -264,9 +267,8 @@ struct PoolCase {
 
 const std::vector<PoolCase>& pool_cases() {
   static const std::vector<PoolCase> cases = {
-      {{1, 1, 2, 2}, {2, 2}, {}, {0, 0}},       {{2, 2, 4, 6}, {2}, {}, {0}},
-      {{1, 2, 5, 4}, {3, 2}, {1, 2}, {1, 0}},   {{2, 1, 3, 3}, {2, 2}, {1, 1}, {1, 1}},
-      {{0, 2, 4, 4}, {2}, {2}, {0}},            {{1, 1, 5, 5}, {2, 2}, {3}, {0, 0}},
+      {{1, 1, 2, 2}, {2, 2}, {}, {0, 0}},     {{2, 2, 4, 6}, {2}, {}, {0}},  {{1, 2, 5, 4}, {3, 2}, {1, 2}, {1, 0}},
+      {{2, 1, 3, 3}, {2, 2}, {1, 1}, {1, 1}}, {{0, 2, 4, 4}, {2}, {2}, {0}}, {{1, 1, 5, 5}, {2, 2}, {3}, {0, 0}},
   };
   return cases;
 }
@@ -296,29 +298,43 @@ std::vector<Op> conv_rows() {
   const std::vector<Arg> conv_args = {dims_arg("stride", {1, 1}), dims_arg("padding", {0, 0}),
                                       dims_arg("dilation", {1, 1}), int_arg("groups", 1)};
   return {
-      {.name = "conv2d", .js = "conv2d",
+      {.name = "conv2d",
+       .js = "conv2d",
        .args = with({tensor_arg("tensor"), tensor_arg("filter"), optional_tensor_arg("bias")}, conv_args),
-       .doc = "The cross-correlation of [N, C, H, W] with a filter [O, C / groups, kH, kW], plus a bias [O] if there is "
-              "one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation` stands for both axes.",
+       .doc =
+           "The cross-correlation of [N, C, H, W] with a filter [O, C / groups, kH, kW], plus a bias [O] if there is "
+           "one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation` stands for both "
+           "axes.",
        .forward = conv2d_forward,
        .gradient = {{kIn1, [](const GradientCall& c) { return input_pass(c, c.gradient, c.in(1), c.shape(0), 0); }},
                     {kIn0, [](const GradientCall& c) { return filter_pass(c, c.gradient, c.in(0), c.shape(1), 0); }},
-                    {kNothing, [](const GradientCall& c) { return sum(c.gradient, {0, 2, 3}); }}},
-       .reference = conv2d_reference, .samples = conv_samples(ConvRow::kForward), .dtypes = DTypes::kFloating},
-      {.name = "conv2d_input_gradient", .js = "conv2dInputGradient",
+                    {kNothing,
+                     [](const GradientCall& c) {
+                       return sum(c.gradient, {0, 2, 3});
+                     }}},
+       .reference = conv2d_reference,
+       .samples = conv_samples(ConvRow::kForward),
+       .dtypes = DTypes::kFloating},
+      {.name = "conv2d_input_gradient",
+       .js = "conv2dInputGradient",
        .args = with({tensor_arg("gradient"), tensor_arg("filter"), dims_arg("shape")}, conv_args),
        .doc = "The gradient of conv2d's input, of the given shape, from that of its output.",
        .forward = input_gradient_forward,
        .gradient = {{kIn1, [](const GradientCall& c) { return forward_pass(c, c.gradient, c.in(1), 1); }},
                     {kIn0, [](const GradientCall& c) { return filter_pass(c, c.in(0), c.gradient, c.shape(1), 1); }}},
-       .reference = input_gradient_reference, .samples = conv_samples(ConvRow::kInputGradient), .dtypes = DTypes::kFloating},
-      {.name = "conv2d_filter_gradient", .js = "conv2dFilterGradient",
+       .reference = input_gradient_reference,
+       .samples = conv_samples(ConvRow::kInputGradient),
+       .dtypes = DTypes::kFloating},
+      {.name = "conv2d_filter_gradient",
+       .js = "conv2dFilterGradient",
        .args = with({tensor_arg("gradient"), tensor_arg("tensor"), dims_arg("shape")}, conv_args),
        .doc = "The gradient of conv2d's filter, of the given shape, from that of its output and its input.",
        .forward = filter_gradient_forward,
        .gradient = {{kIn1, [](const GradientCall& c) { return forward_pass(c, c.in(1), c.gradient, 1); }},
                     {kIn0, [](const GradientCall& c) { return input_pass(c, c.in(0), c.gradient, c.shape(1), 1); }}},
-       .reference = filter_gradient_reference, .samples = conv_samples(ConvRow::kFilterGradient), .dtypes = DTypes::kFloating},
+       .reference = filter_gradient_reference,
+       .samples = conv_samples(ConvRow::kFilterGradient),
+       .dtypes = DTypes::kFloating},
   };
 }
 
@@ -327,47 +343,69 @@ std::vector<Op> pool_rows() {
   const std::vector<Arg> pool_args = {dims_arg("kernel"), dims_arg("stride", Dims()), dims_arg("padding", {0, 0})};
   const InputRule constant_rule{};
   return {
-      {.name = "avg_pool2d", .js = "avgPool2d", .args = with({tensor_arg("tensor")}, pool_args),
-       .doc = "The mean of each window of [N, C, H, W]. `stride` is the kernel's when empty; padding counts as zeros, and is "
+      {.name = "avg_pool2d",
+       .js = "avgPool2d",
+       .args = with({tensor_arg("tensor")}, pool_args),
+       .doc = "The mean of each window of [N, C, H, W]. `stride` is the kernel's when empty; padding counts as zeros, "
+              "and is "
               "at most half of the kernel. One number stands for both axes.",
        .forward = avg_pool2d_forward,
-       .gradient = {{kNothing, [](const GradientCall& c) {
+       .gradient = {{kNothing,
+                     [](const GradientCall& c) {
                        return avg_pool2d_gradient(c.gradient, c.shape(0), c.dims(0), c.dims(1), c.dims(2));
                      }}},
-       .reference = avg_pool2d_reference, .samples = pool_samples({kInput}, false, true), .dtypes = DTypes::kFloating},
-      {.name = "avg_pool2d_gradient", .js = "avgPool2dGradient",
+       .reference = avg_pool2d_reference,
+       .samples = pool_samples({kInput}, false, true),
+       .dtypes = DTypes::kFloating},
+      {.name = "avg_pool2d_gradient",
+       .js = "avgPool2dGradient",
        .args = with({tensor_arg("gradient"), dims_arg("shape")}, pool_args),
        .doc = "The gradient of avg_pool2d's input, of the given shape, from that of its output.",
        .forward = avg_pool2d_gradient_forward,
-       .gradient = {{kNothing, [](const GradientCall& c) { return avg_pool2d(c.gradient, c.dims(1), c.dims(2), c.dims(3)); }}},
-       .reference = avg_pool2d_gradient_reference, .samples = pool_samples({kOutput}, true, true), .dtypes = DTypes::kFloating},
-      {.name = "max_pool2d", .js = "maxPool2d", .args = with({tensor_arg("tensor")}, pool_args),
-       .doc = "The maximum of each window of [N, C, H, W], NaN if it holds one. `stride` is the kernel's when empty; padding "
+       .gradient = {{kNothing,
+                     [](const GradientCall& c) { return avg_pool2d(c.gradient, c.dims(1), c.dims(2), c.dims(3)); }}},
+       .reference = avg_pool2d_gradient_reference,
+       .samples = pool_samples({kOutput}, true, true),
+       .dtypes = DTypes::kFloating},
+      {.name = "max_pool2d",
+       .js = "maxPool2d",
+       .args = with({tensor_arg("tensor")}, pool_args),
+       .doc = "The maximum of each window of [N, C, H, W], NaN if it holds one. `stride` is the kernel's when empty; "
+              "padding "
               "never wins, and is at most half of the kernel. The first maximum of a window gets its gradient.",
        .forward = max_pool2d_forward,
-       .gradient = {{kIn0, [](const GradientCall& c) {
+       .gradient = {{kIn0,
+                     [](const GradientCall& c) {
                        return max_pool2d_gradient(c.gradient, c.in(0), c.dims(0), c.dims(1), c.dims(2));
                      }}},
-       .reference = max_pool2d_reference, .samples = pool_samples({kInput}, false, false), .dtypes = DTypes::kFloating},
-      {.name = "max_pool2d_gradient", .js = "maxPool2dGradient",
+       .reference = max_pool2d_reference,
+       .samples = pool_samples({kInput}, false, false),
+       .dtypes = DTypes::kFloating},
+      {.name = "max_pool2d_gradient",
+       .js = "maxPool2dGradient",
        .args = with({tensor_arg("gradient"), tensor_arg("tensor")}, pool_args),
        .doc = "The gradient of max_pool2d's input from that of its output.",
        .forward = max_pool2d_pair_forward<kernels::max_pool2d_gradient>,
-       .gradient = {{kIn1, [](const GradientCall& c) {
+       .gradient = {{kIn1,
+                     [](const GradientCall& c) {
                        return max_pool2d_gather(c.gradient, c.in(1), c.dims(0), c.dims(1), c.dims(2));
                      }},
                     constant_rule},
-       .reference = max_pool2d_gradient_reference, .samples = pool_samples({kOutput, kInput}, false, false),
+       .reference = max_pool2d_gradient_reference,
+       .samples = pool_samples({kOutput, kInput}, false, false),
        .dtypes = DTypes::kFloating},
-      {.name = "max_pool2d_gather", .js = "maxPool2dGather",
+      {.name = "max_pool2d_gather",
+       .js = "maxPool2dGather",
        .args = with({tensor_arg("values"), tensor_arg("tensor")}, pool_args),
        .doc = "The elements of `values` that stand where max_pool2d's windows have their first maximum.",
        .forward = max_pool2d_pair_forward<kernels::max_pool2d_gather>,
-       .gradient = {{kIn1, [](const GradientCall& c) {
+       .gradient = {{kIn1,
+                     [](const GradientCall& c) {
                        return max_pool2d_gradient(c.gradient, c.in(1), c.dims(0), c.dims(1), c.dims(2));
                      }},
                     constant_rule},
-       .reference = max_pool2d_gather_reference, .samples = pool_samples({kInput, kInput}, false, false),
+       .reference = max_pool2d_gather_reference,
+       .samples = pool_samples({kInput, kInput}, false, false),
        .dtypes = DTypes::kFloating},
   };
 }

@@ -33,7 +33,10 @@ TEST(Conv2dOp, OneNumberStandsForBothAxes) {
   EXPECT_EQ(conv2d(x, f, {}, {2}, {1}, {2}).to_vector<float>(),
             conv2d(x, f, {}, {2, 2}, {1, 1}, {2, 2}).to_vector<float>());
   EXPECT_EQ(max_pool2d(x, 2).to_vector<float>(), max_pool2d(x, {2, 2}, {2, 2}).to_vector<float>());
-  EXPECT_EQ(message(ErrorCode::kInvalidArgument, [&] { conv2d(x, f, {}, {1, 1, 1}); }),
+  EXPECT_EQ(message(ErrorCode::kInvalidArgument,
+                    [&] {
+                      conv2d(x, f, {}, {1, 1, 1});
+                    }),
             "conv2d: stride must be one number or two, got [1, 1, 1]");
 }
 
@@ -47,7 +50,8 @@ TEST(Conv2dOp, GradientsOfGradientsAreRight) {
   gradcheck(
       [](const std::vector<Tensor>& in) {
         std::vector<Tensor> x;
-        for (const Tensor& tensor : in) x.push_back(tensor.requires_grad() ? tensor : tensor.detach().requires_grad(true));
+        for (const Tensor& tensor : in)
+          x.push_back(tensor.requires_grad() ? tensor : tensor.detach().requires_grad(true));
         const Tensor y = conv2d(x[0], x[1], {}, {1}, {1});
         const Gradients found = square(max_pool2d(y, 2)).sum().backward({}, {.create_graph = true});
         return square(found.of(x[0])).sum() + square(found.of(x[1])).sum();
@@ -57,7 +61,8 @@ TEST(Conv2dOp, GradientsOfGradientsAreRight) {
 
 TEST(Conv2dOp, Float32AgreesWithFloat64) {
   const Tensor x = ramp({9, 3, 12, 11}, DType::f64), f = ramp({20, 3, 5, 3}, DType::f64, 41);
-  const std::vector<double> narrow = conv2d(astype(x, DType::f32), astype(f, DType::f32), {}, {1}, {2}).to_vector<double>();
+  const std::vector<double> narrow =
+      conv2d(astype(x, DType::f32), astype(f, DType::f32), {}, {1}, {2}).to_vector<double>();
   const std::vector<double> wide = conv2d(x, f, {}, {1}, {2}).to_vector<double>();
   ASSERT_EQ(narrow.size(), wide.size());
   for (size_t i = 0; i < wide.size(); ++i) ASSERT_NEAR(narrow[i], wide[i], 1e-4);
@@ -65,7 +70,8 @@ TEST(Conv2dOp, Float32AgreesWithFloat64) {
 
 TEST(Conv2dOp, IntegersAreRefused) {
   const Tensor x = ramp({1, 1, 4, 4}, DType::i32), f = ramp({1, 1, 2, 2}, DType::i32);
-  EXPECT_EQ(message(ErrorCode::kDTypeMismatch, [&] { conv2d(x, f); }), "conv2d: expects floating-point tensors, got int32");
+  EXPECT_EQ(message(ErrorCode::kDTypeMismatch, [&] { conv2d(x, f); }),
+            "conv2d: expects floating-point tensors, got int32");
   EXPECT_EQ(message(ErrorCode::kDTypeMismatch, [&] { max_pool2d(x, 2); }),
             "max_pool2d: expects floating-point tensors, got int32");
 }
@@ -76,8 +82,11 @@ TEST(PoolOps, GradientsAreRight) {
   // Values far enough apart for the differences not to change who wins.
   std::vector<double> apart(60);
   for (size_t i = 0; i < apart.size(); ++i) apart[i] = static_cast<double>(i * 37 % 61);
-  gradcheck([](const std::vector<Tensor>& in) { return max_pool2d(in[0], {3, 2}, {1, 2}, {1, 1}); },
-            {tensor(apart, {1, 2, 5, 6})});
+  gradcheck(
+      [](const std::vector<Tensor>& in) {
+        return max_pool2d(in[0], {3, 2}, {1, 2}, {1, 1});
+      },
+      {tensor(apart, {1, 2, 5, 6})});
 }
 
 TEST(PoolOps, SixteenBitFloatsStaySo) {

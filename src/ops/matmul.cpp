@@ -93,9 +93,12 @@ RefArray matmul_reference(const RefCall& c) {
 
 std::span<const Op> matmul_ops() {
   static const std::vector<Op> rows = {
-      {.name = "matmul", .js = "matmul mm", .args = {tensor_arg("tensor"), tensor_arg("other")},
-       .doc = "The matrix product, as NumPy's matmul: the last two axes are multiplied, the ones before them broadcast; "
-              "a 1-d tensor is a row on the left and a column on the right, and that axis is left out of the result.",
+      {.name = "matmul",
+       .js = "matmul mm",
+       .args = {tensor_arg("tensor"), tensor_arg("other")},
+       .doc =
+           "The matrix product, as NumPy's matmul: the last two axes are multiplied, the ones before them broadcast; "
+           "a 1-d tensor is a row on the left and a column on the right, and that axis is left out of the result.",
        .forward = matmul_forward,
        .gradient = {{kIn1, left_gradient}, {kIn0, right_gradient}},
        .reference = matmul_reference,

@@ -19,13 +19,13 @@ Tensor ramp(const Shape& shape, DType dtype, double scale = 0.1) {
 TEST(MatmulOp, GradientsHaveTheInputsShapesAndValues) {
   const auto product = [](const std::vector<Tensor>& x) { return matmul(x[0], x[1]); };
   for (const auto& [a, b] : std::vector<std::pair<Shape, Shape>>{{{2, 3}, {3, 4}},
-                                                                {{3}, {3}},
-                                                                {{3}, {3, 2}},
-                                                                {{2, 3}, {3}},
-                                                                {{4, 2, 3}, {3, 5}},
-                                                                {{4, 2, 3}, {3}},
-                                                                {{3}, {4, 3, 2}},
-                                                                {{2, 1, 2, 3}, {3, 3, 2}}}) {
+                                                                 {{3}, {3}},
+                                                                 {{3}, {3, 2}},
+                                                                 {{2, 3}, {3}},
+                                                                 {{4, 2, 3}, {3, 5}},
+                                                                 {{4, 2, 3}, {3}},
+                                                                 {{3}, {4, 3, 2}},
+                                                                 {{2, 1, 2, 3}, {3, 3, 2}}}) {
     SCOPED_TRACE(a.to_string() + " " + b.to_string());
     gradcheck(product, {ramp(a, DType::f64), ramp(b, DType::f64, 0.2)});
     const Tensor x = ramp(a, DType::f64).requires_grad(true), y = ramp(b, DType::f64).requires_grad(true);

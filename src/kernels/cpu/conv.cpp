@@ -26,7 +26,8 @@ void check_parameters(const char* op, const ConvParameters& p) {
                       Dims(p.stride).to_string() + ", dilation " + Dims(p.dilation).to_string() + ", padding " +
                       Dims(p.padding).to_string());
   if (p.groups < 1)
-    throw Error(ErrorCode::kInvalidArgument, std::string(op) + ": groups must be 1 or more, got " + std::to_string(p.groups));
+    throw Error(ErrorCode::kInvalidArgument,
+                std::string(op) + ": groups must be 1 or more, got " + std::to_string(p.groups));
 }
 
 // Where along an axis the filter can stand; 0 when it doesn't fit.
@@ -46,16 +47,16 @@ ConvSizes check_sizes(const char* op, const Shape& input, const Shape& filter, c
   if (filter[1] * p.groups != input[1] || filter[0] % p.groups != 0)
     reject(op, "expects C channels and a filter [O, C / groups, kH, kW] with O a multiple of groups, " + got +
                    " with groups " + std::to_string(p.groups));
-  ConvSizes s{input[0],          input[1], input[2], input[3], filter[0], p.groups,
-              {filter[2], filter[3]}, {},       p.stride, p.padding, p.dilation};
+  ConvSizes s{input[0], input[1], input[2],  input[3],  filter[0], p.groups, {filter[2], filter[3]},
+              {},       p.stride, p.padding, p.dilation};
   for (int i = 0; i < 2; ++i) {
     const int64_t steps = s.kernel[i] < 1 ? 0 : positions(input[2 + i], s.kernel[i], s.padding[i], s.dilation[i]);
     // A longer stride than there is room for is the same as that one.
     s.stride[i] = std::min(s.stride[i], std::max<int64_t>(steps, 1));
     s.out[i] = steps < 1 ? 0 : (steps - 1) / s.stride[i] + 1;
     if (s.out[i] < 1)
-      reject(op, "the filter doesn't fit into the padded input, " + got + " with padding " + Dims(p.padding).to_string() +
-                     " and dilation " + Dims(p.dilation).to_string());
+      reject(op, "the filter doesn't fit into the padded input, " + got + " with padding " +
+                     Dims(p.padding).to_string() + " and dilation " + Dims(p.dilation).to_string());
   }
   return s;
 }
@@ -115,7 +116,8 @@ void run_direct(ConvPass pass, const ConvSizes& s, T* input, T* filter, const T*
     parallel_for(s.out_channels, 1, [&](int64_t begin, int64_t end) {
       for (int64_t o = begin; o < end; ++o)
         for (int64_t n = 0; n < s.batch; ++n)
-          for_each_product(s, n, o, [&](int64_t out, int64_t in, int64_t tap) { filter[tap] += output[out] * input[in]; });
+          for_each_product(s, n, o,
+                           [&](int64_t out, int64_t in, int64_t tap) { filter[tap] += output[out] * input[in]; });
     });
   }
 }
@@ -138,7 +140,8 @@ bool is_half(const Tensor& x) { return x.dtype() == DType::f16 || x.dtype() == D
 
 }  // namespace
 
-Tensor conv2d(const char* op, const Tensor& x, const Tensor& filter, const Tensor& bias, const ConvParameters& parameters) {
+Tensor conv2d(const char* op, const Tensor& x, const Tensor& filter, const Tensor& bias,
+              const ConvParameters& parameters) {
   if (is_half(x)) {
     const Tensor wide_bias = bias.defined() ? cast(bias, DType::f32) : Tensor();
     return cast(conv2d(op, cast(x, DType::f32), cast(filter, DType::f32), wide_bias, parameters), x.dtype());

@@ -111,14 +111,16 @@ std::shared_ptr<const Plan> make_plan(ConvPass pass, const ConvSizes& s, bool wi
     const Backward::primitive_desc backward(
         {kAlgorithm, asked.input, asked.filter, asked.output, stride, dilation, padding, padding}, own_scratchpad(),
         engine(), forward);
-    complete(*plan, pass, plain, {backward.diff_src_desc(), backward.weights_desc(), backward.diff_dst_desc()}, backward);
+    complete(*plan, pass, plain, {backward.diff_src_desc(), backward.weights_desc(), backward.diff_dst_desc()},
+             backward);
     plan->primitive = Backward(backward);
   } else {
     using Backward = dnnl::convolution_backward_weights;
     const Backward::primitive_desc backward(
         {kAlgorithm, asked.input, asked.filter, asked.output, stride, dilation, padding, padding}, own_scratchpad(),
         engine(), forward);
-    complete(*plan, pass, plain, {backward.src_desc(), backward.diff_weights_desc(), backward.diff_dst_desc()}, backward);
+    complete(*plan, pass, plain, {backward.src_desc(), backward.diff_weights_desc(), backward.diff_dst_desc()},
+             backward);
     plan->primitive = Backward(backward);
   }
   return plan;
@@ -201,9 +203,12 @@ class Execution {
                                               {DNNL_ARG_SCRATCHPAD, temporary(plan_.scratch)}};
     if (bias) arguments.emplace(DNNL_ARG_BIAS, memory(plan_.bias, engine(), const_cast<float*>(bias)));
     plan_.primitive.execute(stream_, arguments);
-    if (forward) leave(plan_.output, out, output);
-    else if (inputs) leave(plan_.input, in, input);
-    else leave(plan_.filter, weights, filter);
+    if (forward)
+      leave(plan_.output, out, output);
+    else if (inputs)
+      leave(plan_.input, in, input);
+    else
+      leave(plan_.filter, weights, filter);
     stream_.wait();
   }
 
@@ -224,8 +229,8 @@ class Execution {
   }
 
   void move(const Reorder& reorder, memory& from, memory& to) {
-    reorder.primitive.execute(stream_,
-                              {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {DNNL_ARG_SCRATCHPAD, temporary(reorder.scratch)}});
+    reorder.primitive.execute(
+        stream_, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {DNNL_ARG_SCRATCHPAD, temporary(reorder.scratch)}});
   }
 
   memory temporary(const memory::desc& layout) {

@@ -12,7 +12,7 @@ struct ConvSizes {
   std::array<int64_t, 2> kernel, out, stride, padding, dilation;
   bool operator==(const ConvSizes&) const = default;
 
-  int64_t input_elements() const { return in_channels * height * width; }    // of one item of the batch
+  int64_t input_elements() const { return in_channels * height * width; }     // of one item of the batch
   int64_t output_elements() const { return out_channels * out[0] * out[1]; }  // of one item of the batch
   int64_t filter_elements() const { return out_channels * (in_channels / groups) * kernel[0] * kernel[1]; }
   int64_t multiply_adds() const { return batch * output_elements() * (in_channels / groups) * kernel[0] * kernel[1]; }

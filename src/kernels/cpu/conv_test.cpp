@@ -184,14 +184,16 @@ TEST(Conv2d, ErrorsNameTheRuleAndTheShapes) {
   const auto call = [](const Shape& x, const Shape& f, const ConvParameters& p, ErrorCode code) {
     return message(code, [&] { conv2d("conv2d", numbers(x, DType::f32), numbers(f, DType::f32), {}, p); });
   };
-  EXPECT_EQ(call({3, 5, 5}, {4, 3, 3, 3}, {}, ErrorCode::kShapeMismatch),
-            "conv2d: expects an input [N, C, H, W] and a filter [O, C / groups, kH, kW], got [3, 5, 5] and [4, 3, 3, 3]");
+  EXPECT_EQ(
+      call({3, 5, 5}, {4, 3, 3, 3}, {}, ErrorCode::kShapeMismatch),
+      "conv2d: expects an input [N, C, H, W] and a filter [O, C / groups, kH, kW], got [3, 5, 5] and [4, 3, 3, 3]");
   EXPECT_EQ(call({1, 2, 5, 5}, {4, 3, 3, 3}, {}, ErrorCode::kShapeMismatch),
             "conv2d: expects C channels and a filter [O, C / groups, kH, kW] with O a multiple of groups, "
             "got [1, 2, 5, 5] and [4, 3, 3, 3] with groups 1");
-  EXPECT_EQ(call({1, 3, 2, 5}, {4, 3, 3, 3}, {}, ErrorCode::kShapeMismatch),
-            "conv2d: the filter doesn't fit into the padded input, got [1, 3, 2, 5] and [4, 3, 3, 3] with padding [0, 0] "
-            "and dilation [1, 1]");
+  EXPECT_EQ(
+      call({1, 3, 2, 5}, {4, 3, 3, 3}, {}, ErrorCode::kShapeMismatch),
+      "conv2d: the filter doesn't fit into the padded input, got [1, 3, 2, 5] and [4, 3, 3, 3] with padding [0, 0] "
+      "and dilation [1, 1]");
   EXPECT_EQ(call({1, 3, 5, 5}, {4, 3, 3, 3}, {{0, 1}}, ErrorCode::kInvalidArgument),
             "conv2d: stride and dilation must be 1 or more and padding 0 or more, got stride [0, 1], dilation [1, 1], "
             "padding [0, 0]");

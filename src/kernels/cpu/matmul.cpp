@@ -72,8 +72,10 @@ void join_batch(Plan& plan) {
     return;
   int64_t m = plan.m, row = plan.a_row;
   for (int i = plan.batch.size() - 1; i >= 0; --i) {
-    if (m == 1) row = plan.a_batch[i];
-    else if (plan.batch[i] != 1 && plan.a_batch[i] != row * m) return;
+    if (m == 1)
+      row = plan.a_batch[i];
+    else if (plan.batch[i] != 1 && plan.a_batch[i] != row * m)
+      return;
     m *= plan.batch[i];
   }
   if (!readable(m, plan.k, row, plan.a_column)) return;
@@ -136,8 +138,8 @@ void tiny_product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, U* c, i
 
 // --- Products of float64 and of integers: BLAS has none of the latter, oneDNN neither. ---
 
-constexpr int64_t kBlockRows = 4;    // rows of c that are kept in registers
-constexpr int64_t kBlockDepth = 256; // a panel of b stays in the first-level cache
+constexpr int64_t kBlockRows = 4;     // rows of c that are kept in registers
+constexpr int64_t kBlockDepth = 256;  // a panel of b stays in the first-level cache
 
 template <class U>
 struct Lanes {
@@ -219,8 +221,8 @@ void product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, floa
   // A column is read several times faster as a row.
   const BlasMatrix right = blas_matrix(k, n, b.row, b.column, n == 1);
   const OneThread guard;
-  const dnnl_status_t status = dnnl_sgemm(left.transposed, right.transposed, m, n, k, 1.0f, a.data, left.leading, b.data,
-                                          right.leading, 0.0f, c, c_row);
+  const dnnl_status_t status = dnnl_sgemm(left.transposed, right.transposed, m, n, k, 1.0f, a.data, left.leading,
+                                          b.data, right.leading, 0.0f, c, c_row);
   if (status != dnnl_success)
     throw Error(ErrorCode::kInternal, "matmul: oneDNN failed with status " + std::to_string(status));
 }
@@ -247,8 +249,10 @@ void product_piece(const Plan& plan, View<U> a, View<U> b, U* c, int64_t piece, 
   const int64_t length = ((size + pieces - 1) / pieces + 15) / 16 * 16;
   const int64_t begin = piece * length, end = std::min(size, begin + length);
   if (begin >= end) return;
-  if (by_rows) product(end - begin, plan.n, plan.k, a.at(begin, 0), b, c + begin * plan.n, plan.n);
-  else product(plan.m, end - begin, plan.k, a, b.at(0, begin), c + begin, plan.n);
+  if (by_rows)
+    product(end - begin, plan.n, plan.k, a.at(begin, 0), b, c + begin * plan.n, plan.n);
+  else
+    product(plan.m, end - begin, plan.k, a, b.at(0, begin), c + begin, plan.n);
 }
 
 int64_t offset_of(int64_t flat, const Shape& batch, const Dims& strides) {
@@ -265,8 +269,7 @@ void multiply(const Plan& plan, const U* a, const U* b, U* c) {
   const int64_t count = elements_of(plan.batch);
   const int64_t work = plan.m * plan.n * plan.k;
   int64_t pieces = 1;
-  if (work >= 2 * kGrain<U> && count < 4 * num_threads())
-    pieces = std::min<int64_t>(num_threads(), work / kGrain<U>);
+  if (work >= 2 * kGrain<U> && count < 4 * num_threads()) pieces = std::min<int64_t>(num_threads(), work / kGrain<U>);
   const int64_t grain = std::max<int64_t>(1, kGrain<U> / std::max<int64_t>(work / pieces, 1));
   parallel_for(count * pieces, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -294,8 +297,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   const DType dtype = a.dtype();
   if (dtype == DType::boolean)
     throw Error(ErrorCode::kDTypeMismatch, "matmul: expects numbers, got bool; convert with astype first");
-  if (dtype == DType::f16 || dtype == DType::bf16)
-    return cast(matmul(cast(a, DType::f32), cast(b, DType::f32)), dtype);
+  if (dtype == DType::f16 || dtype == DType::bf16) return cast(matmul(cast(a, DType::f32), cast(b, DType::f32)), dtype);
 
   Plan plan = make_plan(a, b);
   const Tensor out = make_tensor(plan.result, dtype);
@@ -310,8 +312,8 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
     using T = typename decltype(type)::type;
     if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {
       using U = typename Arithmetic<T>::type;
-      multiply(plan, reinterpret_cast<const U*>(left.impl()->as<T>()), reinterpret_cast<const U*>(right.impl()->as<T>()),
-               reinterpret_cast<U*>(out.impl()->as<T>()));
+      multiply(plan, reinterpret_cast<const U*>(left.impl()->as<T>()),
+               reinterpret_cast<const U*>(right.impl()->as<T>()), reinterpret_cast<U*>(out.impl()->as<T>()));
     }
   });
   return out;

@@ -117,8 +117,10 @@ void expect_product(const Tensor& a, const Tensor& b, const Case& c, const std::
     with_type(a.dtype(), [&](auto type) {
       using T = typename decltype(type)::type;
       // Integers wrap around; 16-bit floats round.
-      if constexpr (std::is_integral_v<T>) value = static_cast<double>(static_cast<T>(static_cast<int64_t>(value)));
-      else value = convert<double>(convert<T>(value));
+      if constexpr (std::is_integral_v<T>)
+        value = static_cast<double>(static_cast<T>(static_cast<int64_t>(value)));
+      else
+        value = convert<double>(convert<T>(value));
     });
     ASSERT_EQ(got[i], value) << how << " at " << i;
   }
@@ -214,8 +216,9 @@ TEST(Matmul, ErrorsNameTheRuleAndTheShapes) {
             "matmul: needs tensors of 1 or more dimensions, got [] and [5, 6]");
   EXPECT_EQ(message(zeros({2, 3, 4}), zeros({3, 4, 5}), ErrorCode::kShapeMismatch),
             "matmul: leading axes don't broadcast, got [2, 3, 4] and [3, 4, 5]");
-  EXPECT_EQ(message(cast(zeros({2, 2}), DType::boolean), cast(zeros({2, 2}), DType::boolean), ErrorCode::kDTypeMismatch),
-            "matmul: expects numbers, got bool; convert with astype first");
+  EXPECT_EQ(
+      message(cast(zeros({2, 2}), DType::boolean), cast(zeros({2, 2}), DType::boolean), ErrorCode::kDTypeMismatch),
+      "matmul: expects numbers, got bool; convert with astype first");
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ struct PoolSizes {
   Pair out, kernel, stride, padding;
   std::vector<Taps> taps;  // one for each place along the kernel's width
 
-  int64_t input_elements() const { return height * width; }     // of a plane
+  int64_t input_elements() const { return height * width; }    // of a plane
   int64_t output_elements() const { return out[0] * out[1]; }  // of a plane
 };
 
@@ -44,11 +44,13 @@ PoolSizes check_sizes(const char* op, const Shape& input, const PoolParameters& 
   for (int i = 0; i < 2; ++i)
     if (p.kernel[i] < 1 || p.stride[i] < 1 || p.padding[i] < 0 || p.padding[i] > p.kernel[i] / 2)
       throw Error(ErrorCode::kInvalidArgument,
-                  std::string(op) + ": kernel and stride must be 1 or more and padding at most half of the kernel, got kernel " +
+                  std::string(op) +
+                      ": kernel and stride must be 1 or more and padding at most half of the kernel, got kernel " +
                       Dims(p.kernel).to_string() + ", stride " + Dims(p.stride).to_string() + ", padding " +
                       Dims(p.padding).to_string());
   if (input.size() != 4)
-    throw Error(ErrorCode::kShapeMismatch, std::string(op) + ": expects an input [N, C, H, W], got " + input.to_string());
+    throw Error(ErrorCode::kShapeMismatch,
+                std::string(op) + ": expects an input [N, C, H, W], got " + input.to_string());
   PoolSizes s{{}, input[0] * input[1], input[2], input[3], {}, p.kernel, p.stride, p.padding, {}};
   for (int i = 0; i < 2; ++i) {
     const int64_t room = input[2 + i] + 2 * p.padding[i] - p.kernel[i];
@@ -61,7 +63,8 @@ PoolSizes check_sizes(const char* op, const Shape& input, const PoolParameters& 
     s.out[i] = room / s.stride[i] + 1;
   }
   if (s.input_elements() > std::numeric_limits<int32_t>::max())
-    throw Error(ErrorCode::kTooLarge, std::string(op) + ": a plane of more than 2^31 elements, got " + input.to_string());
+    throw Error(ErrorCode::kTooLarge,
+                std::string(op) + ": a plane of more than 2^31 elements, got " + input.to_string());
   s.result = {input[0], input[1], s.out[0], s.out[1]};
   for (int64_t kw = 0; kw < p.kernel[1]; ++kw) s.taps.push_back(make_taps(s, kw));
   return s;
@@ -96,9 +99,12 @@ void for_each_plane(const PoolSizes& s, Visit&& visit) {
 // Calls f with the stride along W: as a constant where it is a usual one, so that the loops over rows vectorise.
 template <class F>
 void with_stride(const PoolSizes& s, F&& f) {
-  if (s.stride[1] == 1) f(std::integral_constant<int64_t, 1>{});
-  else if (s.stride[1] == 2) f(std::integral_constant<int64_t, 2>{});
-  else f(s.stride[1]);
+  if (s.stride[1] == 1)
+    f(std::integral_constant<int64_t, 1>{});
+  else if (s.stride[1] == 2)
+    f(std::integral_constant<int64_t, 2>{});
+  else
+    f(s.stride[1]);
 }
 
 template <class T, class Stride>
@@ -172,7 +178,8 @@ using Place = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
 
 // The places in the plane of the first maxima of the windows of output row `oh`.
 template <class T, class Stride>
-void find_maxima(const PoolSizes& s, const T* in, int64_t oh, Stride stride, T* __restrict best, Place<T>* __restrict place) {
+void find_maxima(const PoolSizes& s, const T* in, int64_t oh, Stride stride, T* __restrict best,
+                 Place<T>* __restrict place) {
   const int64_t top = std::max<int64_t>(0, oh * s.stride[0] - s.padding[0]);
   for (int64_t ow = 0; ow < s.out[1]; ++ow) {
     // Where all are minus infinity the first one counts.
@@ -236,7 +243,8 @@ Tensor avg_pool2d(const char* op, const Tensor& x, const PoolParameters& paramet
   return cast(out, x.dtype());
 }
 
-Tensor avg_pool2d_gradient(const char* op, const Tensor& gradient, const Shape& input, const PoolParameters& parameters) {
+Tensor avg_pool2d_gradient(const char* op, const Tensor& gradient, const Shape& input,
+                           const PoolParameters& parameters) {
   const PoolSizes sizes = check_sizes(op, input, parameters);
   check_same(op, "a gradient", gradient.shape(), sizes.result);
   const Tensor from = prepare(gradient), out = make_tensor(input, from.dtype());

@@ -29,16 +29,11 @@ struct Case {
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = {
-      {{1, 1, 2, 2}, {{2, 2}, {2, 2}}},
-      {{2, 3, 6, 8}, {{2, 2}, {2, 2}}},
-      {{2, 3, 7, 5}, {{2, 4}, {2, 1}}},
-      {{2, 2, 7, 5}, {{3, 3}, {1, 2}, {1, 1}}},
-      {{1, 2, 5, 6}, {{4, 2}, {3, 2}, {2, 1}}},
-      {{1, 1, 1, 1}, {{2, 2}, {1, 1}, {1, 1}}},
-      {{3, 1, 4, 4}, {{1, 1}, {3, 3}}},
-      {{3, 1, 4, 4}, {{2, 2}, {9, std::numeric_limits<int64_t>::max()}}},
-      {{40, 8, 14, 14}, {{2, 2}, {2, 2}}},
-      {{0, 3, 4, 4}, {{2, 2}, {2, 2}}},
+      {{1, 1, 2, 2}, {{2, 2}, {2, 2}}},         {{2, 3, 6, 8}, {{2, 2}, {2, 2}}},
+      {{2, 3, 7, 5}, {{2, 4}, {2, 1}}},         {{2, 2, 7, 5}, {{3, 3}, {1, 2}, {1, 1}}},
+      {{1, 2, 5, 6}, {{4, 2}, {3, 2}, {2, 1}}}, {{1, 1, 1, 1}, {{2, 2}, {1, 1}, {1, 1}}},
+      {{3, 1, 4, 4}, {{1, 1}, {3, 3}}},         {{3, 1, 4, 4}, {{2, 2}, {9, std::numeric_limits<int64_t>::max()}}},
+      {{40, 8, 14, 14}, {{2, 2}, {2, 2}}},      {{0, 3, 4, 4}, {{2, 2}, {2, 2}}},
   };
   return all;
 }
@@ -94,7 +89,8 @@ TEST(MaxPool, TheFirstMaximumGetsTheGradient) {
       const std::vector<double> xs = x.to_vector<double>(), gs = g.to_vector<double>(), vs = values.to_vector<double>();
       std::vector<double> ys(gs.size()), dxs(xs.size()), picked(gs.size());
       walk(c, y.shape(), [&](size_t out, const std::vector<size_t>& window) {
-        const size_t first = *std::max_element(window.begin(), window.end(), [&](size_t a, size_t b) { return xs[a] < xs[b]; });
+        const size_t first =
+            *std::max_element(window.begin(), window.end(), [&](size_t a, size_t b) { return xs[a] < xs[b]; });
         ys[out] = xs[first], picked[out] = vs[first], dxs[first] += gs[out];
       });
       EXPECT_EQ(y.dtype(), dtype);
@@ -139,9 +135,10 @@ TEST(MaxPool, ErrorsNameTheRuleAndTheShapes) {
             "max_pool2d: expects an input [N, C, H, W], got [3, 4, 4]");
   EXPECT_EQ(message({1, 3, 4, 4}, {{5, 2}, {2, 2}}, ErrorCode::kShapeMismatch),
             "max_pool2d: kernel [5, 2] doesn't fit into [1, 3, 4, 4] with padding [0, 0]");
-  EXPECT_EQ(message({1, 3, 4, 4}, {{2, 2}, {2, 2}, {2, 0}}, ErrorCode::kInvalidArgument),
-            "max_pool2d: kernel and stride must be 1 or more and padding at most half of the kernel, got kernel [2, 2], "
-            "stride [2, 2], padding [2, 0]");
+  EXPECT_EQ(
+      message({1, 3, 4, 4}, {{2, 2}, {2, 2}, {2, 0}}, ErrorCode::kInvalidArgument),
+      "max_pool2d: kernel and stride must be 1 or more and padding at most half of the kernel, got kernel [2, 2], "
+      "stride [2, 2], padding [2, 0]");
 }
 
 }  // namespace
