@@ -1,8 +1,11 @@
 #include "serve/server.hpp"
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/defer.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -131,11 +134,8 @@ Task<http::Response> Server::State::respond_to_route(Served& route, std::string_
   try {
     const bool json = http::body_size(request.body) == 0 || http::iequals(request.headers.get("Content-Type").substr(0, kJsonType.size()), kJsonType);
     const std::string_view type = choose_type(request.headers.get("Accept"), json ? kJsonType : kSafetensorsType);
-    Content input = decode_content(request.headers, request.body, true);
-    const auto executor = co_await asio::this_coro::executor;
-    Outcome outcome = co_await asio::co_spawn(logic, run_route(route, name, request, std::move(input)), asio::use_awaitable);
-    // Leaves `logic`, which encoding and writing must not hold up.
-    co_await asio::defer(executor, asio::use_awaitable);
+    const Outcome outcome = co_await inside_logic(route, name, request, decode_content(request.headers, request.body, true));
+    if (outcome.failure) std::rethrow_exception(outcome.failure);
     Encoded encoded = encode_content(outcome.content, type);
     http::Response response = http::Response::empty(encoded.type.empty() ? 204 : 200);
     response.body = std::move(encoded.body);
@@ -151,6 +151,24 @@ Task<http::Response> Server::State::respond_to_route(Served& route, std::string_
   std::rethrow_exception(failure);
 }
 
+// Not by co_spawn, whose result would queue up behind the requests that wait for `logic`.
+Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::string_view name, const http::Request& request, Content input) {
+  const auto executor = co_await asio::this_coro::executor;
+  ++waiting;
+  co_await asio::dispatch(asio::bind_executor(logic, asio::use_awaitable));
+  --waiting;
+  Outcome outcome;
+  try {
+    outcome = co_await run_route(route, name, request, std::move(input));
+  } catch (...) {
+    outcome.failure = std::current_exception();
+  }
+  // Out again. Deferring stays on this thread, which is cheapest, but comes only after the handlers that wait.
+  if (waiting == 0) co_await asio::defer(executor, asio::use_awaitable);
+  else co_await asio::post(executor, asio::use_awaitable);
+  co_return outcome;
+}
+
 Task<std::shared_ptr<TicketCall>> Server::State::claim(Ticket& ticket, std::string_view route, const http::Request& request) {
   const BodyDigest digest = digest_of(request.headers.get("Content-Type"), http::body_text(request.body));
   while (true) {
@@ -161,7 +179,7 @@ Task<std::shared_ptr<TicketCall>> Server::State::claim(Ticket& ticket, std::stri
       throw Error(ErrorCode::kUnprocessable, "the ticket was already used for /" + std::string(route) + " with another body");
     if (earlier->done) co_return earlier;
     boost::system::error_code ignored;
-    co_await earlier->finished->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    co_await earlier->finished->async_wait(asio::bind_executor(logic, asio::redirect_error(asio::use_awaitable, ignored)));
   }
   if (ticket.state == Ticket::State::kDone || ticket.state == Ticket::State::kExpired)
     throw Error(ErrorCode::kGone, "the ticket is done: its step was taken");
@@ -198,7 +216,8 @@ Task<Server::State::Outcome> Server::State::run_route(Served& route, std::string
   std::exception_ptr failure;
   try {
     const Handler::Function& handler = route.handler.function();
-    if (handler.is_async()) result = co_await handler.call_async(user, std::move(input));
+    if (handler.is_async())
+      result = co_await asio::co_spawn(logic, handler.call_async(user, std::move(input)), asio::bind_executor(logic, asio::use_awaitable));
     else result = handler.call(user, std::move(input));
   } catch (...) {
     failure = std::current_exception();

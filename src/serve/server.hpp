@@ -4,6 +4,7 @@
 #include <boost/asio/strand.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,10 +48,13 @@ struct Server::State {
     Content content;
     std::string session;
     std::string ticket;  // empty when none was made or used
+    std::exception_ptr failure;
   };
 
   Task<http::Response> respond(http::Request request);
   Task<http::Response> respond_to_route(Served& route, std::string_view name, http::Request request);
+  // Enters `logic`, runs the route there, and leaves again.
+  Task<Outcome> inside_logic(Served& route, std::string_view name, const http::Request& request, Content input);
   Task<Outcome> run_route(Served& route, std::string_view name, const http::Request& request, Content input);
   // The call of `route` under this ticket: done when it was made before, else ours to make.
   Task<std::shared_ptr<TicketCall>> claim(Ticket& ticket, std::string_view route, const http::Request& request);
@@ -68,6 +72,7 @@ struct Server::State {
   boost::asio::steady_timer sweep_timer;  // inside `logic` only
 
   std::atomic<size_t> sessions{0}, live_tickets{0};  // copies for statistics()
+  std::atomic<size_t> waiting{0};  // requests on their way into `logic`
   std::atomic<bool> ready{false};
   const std::chrono::steady_clock::time_point started;
   uint16_t port = 0;
