@@ -30,7 +30,8 @@ Tensor linspace(double start, double stop, int64_t steps, DType dtype = DType::f
 // The n by n matrix with ones on its diagonal.
 Tensor identity(int64_t n, DType dtype = DType::f32);
 
-// Uniform in [0, 1) with 24 random bits, from the stream that manual_seed starts.
+// Uniform in [0, 1) with 24 random bits (11 in float16, 8 in bfloat16), from the stream that
+// manual_seed starts.
 Tensor rand(const Dims& shape, DType dtype = DType::f32);
 
 // Normal with mean 0 and variance 1, from the stream that manual_seed starts.
@@ -94,7 +95,7 @@ Tensor ceil(const Tensor& tensor);
 Tensor rint(const Tensor& tensor);
 
 // x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0
-// outside.
+// outside. Integers give float32.
 Tensor clip(const Tensor& tensor, double low, double high);
 
 // Whether each element is NaN; boolean.
@@ -205,19 +206,19 @@ Tensor all(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
 Tensor any(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
 
 // The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as
-// PyTorch's default; 0 for the population).
+// PyTorch's default; 0 for the population). Integers give float32.
 Tensor variance(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false, double correction = 1.0);
 
-// The square root of the variance; see `variance`.
+// The square root of the variance; see `variance`. Integers give float32. The gradient at 0 is 0.
 Tensor std(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false, double correction = 1.0);
 
-// exp(x) divided by its sum along `axis`, without overflow.
+// exp(x) divided by its sum along `axis`, without overflow. Integers give float32.
 Tensor softmax(const Tensor& tensor, int64_t axis = -1);
 
-// log(softmax(x)) along `axis`, exact where softmax would underflow.
+// log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32.
 Tensor log_softmax(const Tensor& tensor, int64_t axis = -1);
 
-// log(sum(exp(x))) over `axes`, all of them when empty, without overflow.
+// log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32.
 Tensor logsumexp(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
 
 // Sums over the axes along which `shape` was broadcast: what undoes broadcasting in a gradient.
