@@ -10,7 +10,9 @@ namespace {
 // Starts the seed's server on a free port; the URL is what it prints.
 struct SeedServer {
   Process process{{binary("seed_server"), "0"}};
-  std::string url = process.wait_for_line("serving on (http://.*)");
+  std::string url = url_in(process.wait_for_line("serving on http"));
+
+  static std::string url_in(const std::string& line) { return line.substr(line.find("http")); }
 };
 
 // "loss 2.5 -> 0.0003" as a ratio.
@@ -24,14 +26,14 @@ TEST(Seed, ItsClientLearnsAThousandfoldInTwoHundredSteps) {
   SeedServer server;
   Process client({binary("seed_client"), server.url});
   EXPECT_EQ(client.wait(), 0) << client.output();
-  EXPECT_GE(improvement(client.wait_for_line("(loss .* -> .*)")), 1000);
+  EXPECT_GE(improvement(client.wait_for_line("^loss ")), 1000);
 }
 
 TEST(Seed, TheStatefulClientLearnsAsWell) {
   SeedServer server;
   Process client({binary("seed_client_stateful"), server.url});
   EXPECT_EQ(client.wait(), 0) << client.output();
-  EXPECT_GE(improvement(client.wait_for_line("(loss .* -> .*)")), 1000);
+  EXPECT_GE(improvement(client.wait_for_line("^loss ")), 1000);
 }
 
 TEST(Seed, CurlGetsJson) {
