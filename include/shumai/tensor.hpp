@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <initializer_list>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -128,7 +129,9 @@ class Tensor {
     return static_cast<const T*>(checked_data(dtype_of<T>));
   }
 
-  // Readable, abbreviated when large: "tensor([[1, 2], [3, 4]], float32)".
+  // Readable, for people: "tensor([1, 2], float32)", with a line for each row
+  // from rank 2 on, at most four digits after the point, and only the first and
+  // last three along each axis above 1000 elements.
   std::string to_string() const;
 
   // Writes this tensor to a safetensors file, atomically, under the name "tensor".
@@ -156,6 +159,9 @@ class Tensor {
 
   TensorImpl* impl_ = nullptr;
 };
+
+// Writes to_string().
+std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 
 // Named tensors in a fixed order: what a route takes and returns when one
 // tensor isn't enough, and what a file holds. Positional ones are named "0", "1", ...

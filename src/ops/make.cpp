@@ -85,6 +85,7 @@ Tensor linspace_forward(const Call& call) {
 
 Tensor identity_forward(const Call& call) {
   const int64_t n = call.integer(0);
+  if (n < 0) throw Error(ErrorCode::kInvalidArgument, "identity: n must be 0 or more, got " + std::to_string(n));
   return generated(Shape{n, n}, call.dtype(1), [n](int64_t i) { return i / n == i % n ? 1.0 : 0.0; });
 }
 

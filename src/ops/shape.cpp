@@ -186,6 +186,7 @@ Tensor concatenate_gradient(const GradientCall& c) {
 }
 
 Tensor stack_forward(const Call& call) {
+  if (call.count() == 0) throw Error(ErrorCode::kInvalidArgument, "stack: needs at least one tensor");
   std::vector<Tensor> rows;
   for (int i = 0; i < call.count(); ++i) {
     if (call.in(i).shape() != call.in(0).shape())
