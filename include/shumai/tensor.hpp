@@ -35,7 +35,8 @@ concept Element = std::is_arithmetic_v<T> || std::is_same_v<T, float16> || std::
 struct BackwardOptions {
   // Keep the graph, so that backward can run through it again.
   bool retain_graph = false;
-  // Record the gradients' own graph, so that they can be differentiated. Implies retain_graph.
+  // Record the gradients' own graph, so that those that backward returns can be
+  // differentiated. Implies retain_graph.
   bool create_graph = false;
 };
 
@@ -86,7 +87,7 @@ class Tensor {
   Tensor requires_grad(bool required) const;
   bool requires_grad() const;
 
-  // The gradient that the last backward left here; undefined when there is none.
+  // The gradient that the last backward left here, without a graph; undefined when there is none.
   Tensor grad() const;
   void set_grad(const Tensor& gradient) const;
 

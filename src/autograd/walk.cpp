@@ -78,12 +78,17 @@ Gradients Walk::result() {
   for (auto& [leaf, arrived] : leaves_) std::sort(arrived.begin(), arrived.end());
   std::sort(leaves_.begin(), leaves_.end(), [](const Leaf& a, const Leaf& b) { return a.second[0] < b.second[0]; });
   std::vector<Gradients::Entry> entries;
+  // A gradient with a graph refers to the tensors that it was computed from. In
+  // their .grad it would keep them alive for ever, so that has the values alone.
+  const auto values = [](const Tensor& gradient, const ImplRef& of) {
+    return to_ref(gradient.requires_grad() ? tagged_gradient(gradient.detach(), of->tag) : gradient);
+  };
   for (auto& [leaf, arrived] : leaves_) {
     Tensor total = tagged_gradient(sum_of(arrived), leaf->tag);
-    leaf->grad = to_ref(total);
+    leaf->grad = values(total, leaf);
     entries.push_back({to_tensor(leaf), total});
   }
-  for (auto& [output, gradient] : outputs_) output->grad = to_ref(gradient);
+  for (auto& [output, gradient] : outputs_) output->grad = values(gradient, output);
   outputs_.clear();
   if (!options_.retain_graph && !options_.create_graph)
     for (const util::Ref<Node>& node : nodes_) node->consume();
@@ -110,7 +115,9 @@ void Walk::collect(Node* root) {
   }
 }
 
-void Walk::deliver(const Node::Edge& edge, const Tensor& gradient, uint64_t from, size_t index) {
+void Walk::deliver(const Node::Edge& edge, const Tensor& given, uint64_t from, size_t index) {
+  // What the caller or an awaited function gave may have a graph of its own.
+  const Tensor gradient = given.requires_grad() && !options_.create_graph ? given.detach() : given;
   if (edge.node) {
     states_.at(edge.node.get()).arrived.push_back({from, index, gradient});
     return;

@@ -122,8 +122,6 @@ Tensor gradient_along(const Case& one, const std::vector<Tensor>& inputs_and_jac
   for (size_t i = 0; i < leaves.size(); ++i) {
     const Tensor gradient = gradients.of(leaves[i]);
     if (gradient.defined()) total = total + sum(gradient * direction(gradient.shape(), 40 + i));
-    // A gradient with a graph of its own holds its leaf, which holds the gradient.
-    if (floating(leaves[i])) leaves[i].set_grad({});
   }
   return total;
 }
