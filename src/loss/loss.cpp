@@ -24,8 +24,9 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target) {
     throw Error(ErrorCode::kShapeMismatch, "cross_entropy: logits of shape " + logits.shape().to_string() + " need " +
                                                (labels ? "labels" : "probabilities") + " of shape " +
                                                expected.to_string() + ", got " + target.shape().to_string());
-  const Tensor wanted = labels ? astype(one_hot(target, logits.shape()[1]), logits.dtype()) : target;
-  return -mean(sum(wanted * log_softmax(logits, 1), 1));
+  const Tensor logs = log_softmax(logits, 1);
+  // Not a product: a class that is masked with -inf would give 0 * -inf.
+  return -mean(sum(labels ? where(one_hot(target, logits.shape()[1]), logs, 0.0) : target * logs, 1));
 }
 
 Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target) {
