@@ -1,0 +1,137 @@
+#include "instance.hpp"
+
+#include <algorithm>
+
+#include "network.hpp"
+
+namespace sm::js {
+namespace {
+
+// A group ends at this many handles or bytes; a tensor of kLarge gets its own.
+constexpr size_t kGroupHandles = 64;
+constexpr size_t kGroupBytes = 256 * 1024;
+constexpr size_t kLarge = 32 * 1024;
+constexpr size_t kSweepHandles = 8192;
+constexpr size_t kSweepBytes = 16 << 20;
+
+// An empty tensor still costs its header.
+size_t cost(const Tensor& tensor) { return tensor.nbytes() + 256; }
+
+}  // namespace
+
+void Slots::open_group(napi_env env, napi_value token) {
+  open_ = ++last_group_;
+  open_group_ = &groups_[open_];
+  check(env, napi_create_reference(env, token, 0, &open_group_->token));
+  open_bytes_ = 0;
+  flags_[0] = 0;
+}
+
+void Slots::adopt(napi_env env, uint32_t handle, napi_value token) {
+  at(handle);
+  const uint32_t group = ++last_group_;
+  Group& own = groups_[group];
+  check(env, napi_create_reference(env, token, 0, &own.token));
+  own.handles.push_back(handle);
+  slots_[handle - 1].group = group;
+}
+
+uint32_t Slots::add(napi_env env, Tensor tensor) {
+  const size_t bytes = cost(tensor);
+  if (++added_since_sweep_ > std::max(kSweepHandles, live_ / 2) || (bytes_since_sweep_ += bytes) > std::max(kSweepBytes, bytes_ / 2)) sweep(env);
+  uint32_t handle;
+  if (free_.empty()) {
+    slots_.emplace_back();
+    handle = static_cast<uint32_t>(slots_.size());
+  } else {
+    handle = free_.back();
+    free_.pop_back();
+  }
+  Slot& slot = slots_[handle - 1];
+  slot.tensor = std::move(tensor);
+  slot.group = open_;
+  open_group_->handles.push_back(handle);
+  open_bytes_ += bytes;
+  if (open_group_->handles.size() >= kGroupHandles || open_bytes_ >= kGroupBytes) flags_[0] = 1;
+  if (bytes >= kLarge) flags_[1] = handle;
+  ++live_;
+  bytes_ += bytes;
+  return handle;
+}
+
+const Tensor& Slots::at(uint32_t handle) const {
+  if (handle == 0 || handle > slots_.size() || slots_[handle - 1].group == 0)
+    throw Error(ErrorCode::kInvalidArgument, "this tensor was disposed and can't be used any more");
+  return slots_[handle - 1].tensor;
+}
+
+void Slots::release(uint32_t handle) {
+  Slot& slot = slots_[handle - 1];
+  bytes_ -= cost(slot.tensor);
+  --live_;
+  slot.group = 0;
+  slot.tensor = {};
+  free_.push_back(handle);
+}
+
+void Slots::dispose(uint32_t handle) {
+  if (handle == 0 || handle > slots_.size() || slots_[handle - 1].group == 0) return;
+  // Most disposed tensors are young: take them out of the open group, which then lasts longer.
+  const uint32_t group = slots_[handle - 1].group;
+  if (group == open_ && !open_group_->handles.empty() && open_group_->handles.back() == handle) open_group_->handles.pop_back();
+  release(handle);
+}
+
+void Slots::sweep(napi_env env) {
+  added_since_sweep_ = bytes_since_sweep_ = 0;
+  napi_handle_scope scope;
+  check(env, napi_open_handle_scope(env, &scope));
+  for (auto at = groups_.begin(); at != groups_.end();) {
+    auto& [id, group] = *at;
+    napi_value token = nullptr;
+    if (id == open_ || (napi_get_reference_value(env, group.token, &token) == napi_ok && token != nullptr)) {
+      ++at;
+      continue;
+    }
+    for (uint32_t handle : group.handles)
+      if (slots_[handle - 1].group == id) release(handle);
+    napi_delete_reference(env, group.token);
+    at = groups_.erase(at);
+  }
+  napi_close_handle_scope(env, scope);
+  int64_t total = 0;
+  napi_adjust_external_memory(env, static_cast<int64_t>(bytes_) - static_cast<int64_t>(reported_bytes_), &total);
+  reported_bytes_ = bytes_;
+}
+
+Instance::~Instance() = default;
+
+Instance& instance(napi_env env) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  return *static_cast<Instance*>(data);
+}
+
+napi_value make_error(napi_env env, const Error& error) {
+  const napi_value arguments[] = {text(env, error.what()), text(env, code_name(error.code())), integer(env, static_cast<uint32_t>(error.status()))};
+  napi_value made;
+  napi_value error_class = nullptr;
+  if (const napi_ref registered = instance(env).error_class) napi_get_reference_value(env, registered, &error_class);
+  if (error_class) check(env, napi_new_instance(env, error_class, 3, arguments, &made));
+  else check(env, napi_create_error(env, arguments[1], arguments[0], &made));
+  return made;
+}
+
+Error to_error(napi_env env, napi_value thrown) {
+  std::string message = "a handler threw something that isn't an Error";
+  ErrorCode code = ErrorCode::kInternal;
+  const napi_valuetype type = type_of(env, thrown);
+  if (type == napi_string) message = to_text(env, thrown, "error");
+  if (type == napi_object) {
+    if (const napi_value value = get(env, thrown, "message"); type_of(env, value) == napi_string) message = to_text(env, value, "error");
+    if (const napi_value value = get(env, thrown, "code"); type_of(env, value) == napi_string) code = code_from_name(to_text(env, value, "error"));
+  }
+  return Error(code, message);
+}
+
+}  // namespace sm::js

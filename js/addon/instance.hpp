@@ -1,0 +1,95 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "io/event_loop.hpp"
+#include "napi.hpp"
+#include "tensor/impl.hpp"
+
+namespace sm::js {
+
+// The tensors that JavaScript holds. JavaScript knows a tensor by its handle, a
+// small number, in an object of its own class. Freeing follows groups: a
+// handle belongs to the group that was open when it was made, each object
+// refers to its group's token, and when the garbage collector has taken the
+// token no object of the group is left, so all its handles are freed. One weak
+// reference for many tensors costs a few nanoseconds a tensor, and is looked
+// at natively, so that a long loop without an await frees as it goes.
+class Slots {
+ public:
+  // Handles made from now on share the fate of `token`.
+  void open_group(napi_env env, napi_value token);
+  // Moves one handle into a group of its own.
+  void adopt(napi_env env, uint32_t handle, napi_value token);
+
+  uint32_t add(napi_env env, Tensor tensor);
+  // Throws Error (kInvalidArgument) for a handle that was disposed.
+  const Tensor& at(uint32_t handle) const;
+  void dispose(uint32_t handle);
+
+  // Frees the groups whose tokens are gone. add() calls it now and then.
+  void sweep(napi_env env);
+
+  size_t size() const { return live_; }
+  size_t bytes() const { return bytes_; }
+  // [0]: the open group is full, open another before the next call.
+  // [1]: the handle just made is large and wants a group of its own.
+  // JavaScript reads them without a call, in memory that it shares.
+  void share_flags(uint32_t* flags) { flags_ = flags; }
+
+ private:
+  struct Slot {
+    Tensor tensor;
+    uint32_t group = 0;  // 0: free
+  };
+  struct Group {
+    napi_ref token = nullptr;
+    std::vector<uint32_t> handles;
+  };
+
+  void release(uint32_t handle);
+
+  std::vector<Slot> slots_;  // handle - 1
+  std::vector<uint32_t> free_;
+  std::unordered_map<uint32_t, Group> groups_;
+  uint32_t open_ = 0;
+  Group* open_group_ = nullptr;
+  uint32_t last_group_ = 0;
+  size_t open_bytes_ = 0;
+  size_t live_ = 0;
+  size_t bytes_ = 0;
+  size_t added_since_sweep_ = 0;
+  size_t bytes_since_sweep_ = 0;
+  size_t reported_bytes_ = 0;  // to the garbage collector
+  uint32_t* flags_ = nullptr;
+};
+
+struct Network;
+
+// What one environment (the main thread, or a worker) has. Everything here
+// belongs to its thread.
+struct Instance {
+  ~Instance();
+  Slots slots;
+  napi_ref error_class = nullptr;
+  napi_ref flags = nullptr;
+  std::vector<std::unique_ptr<NoGrad>> no_grad;
+  std::unique_ptr<Network> network;
+};
+
+Instance& instance(napi_env env);
+napi_value make_error(napi_env env, const Error& error);
+// The message and code of a JavaScript exception.
+Error to_error(napi_env env, napi_value thrown);
+
+inline uint32_t add(napi_env env, Tensor tensor) { return instance(env).slots.add(env, std::move(tensor)); }
+inline const Tensor& tensor_at(napi_env env, napi_value handle) { return instance(env).slots.at(to_handle(env, handle)); }
+
+void define_tensors(napi_env env, napi_value exports);
+void define_autograd(napi_env env, napi_value exports);
+void define_network(napi_env env, napi_value exports);
+
+}  // namespace sm::js

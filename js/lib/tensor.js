@@ -1,0 +1,419 @@
+import { native, ShumaiError } from './native.js'
+import { currentTracker, ownToken, prepare, setTensorTest, tokenFor } from './memory.js'
+
+const kNames = ['bool', 'uint8', 'int8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64', 'float16', 'bfloat16', 'float32', 'float64']
+
+/** The element types, by the names of the original Shumai and of NumPy. */
+export const dtype = Object.freeze({
+  BoolInt8: 0, Uint8: 1, Int8: 2, Int16: 3, Uint16: 4, Int32: 5, Uint32: 6, Int64: 7, BigInt64: 7, Uint64: 8, BigUint64: 8,
+  Float16: 9, BFloat16: 10, Float32: 11, Float64: 12,
+  ...Object.fromEntries(kNames.map((name, code) => [name, code])),
+})
+
+export function dtypeCode(value) {
+  if (typeof value === 'number' && value >= 0 && value < kNames.length) return value
+  const code = dtype[value]
+  if (code === undefined) throw new ShumaiError(`unknown dtype ${JSON.stringify(value)}`, 'dtype_mismatch')
+  return code
+}
+
+/** The typed array that holds a dtype's elements, and the dtype that its elements are read as. */
+const kArrays = {
+  0: [Uint8Array, 1], 1: [Uint8Array, 1], 2: [Int8Array, 2], 3: [Int16Array, 3], 4: [Uint16Array, 4], 5: [Int32Array, 5], 6: [Uint32Array, 6],
+  7: [BigInt64Array, 7], 8: [BigUint64Array, 8], 9: [Uint16Array, 9], 10: [Uint16Array, 10], 11: [Float32Array, 11], 12: [Float64Array, 12],
+}
+const kOfArray = new Map([
+  [Uint8Array, 1], [Uint8ClampedArray, 1], [Int8Array, 2], [Int16Array, 3], [Uint16Array, 4], [Int32Array, 5], [Uint32Array, 6], [BigInt64Array, 7],
+  [BigUint64Array, 8], [Float32Array, 11], [Float64Array, 12],
+])
+if (typeof Float16Array !== 'undefined') kOfArray.set(Float16Array, 9)
+
+/** Objects of leaves that require gradients, so that backward names the very same ones. */
+const leaves = new Map()
+const forgotten = new FinalizationRegistry((identity) => {
+  if (!leaves.get(identity)?.deref()) leaves.delete(identity)
+})
+
+/** The tensor behind a handle that a backward pass or a parent gave. */
+export function leafOf(handle, identity) {
+  const known = leaves.get(identity)?.deref()
+  if (known && known.__handle !== 0 && native.identity(known.__handle) === identity) {
+    native.dispose(handle)
+    return known
+  }
+  return wrap(handle)
+}
+
+/**
+ * A multi-dimensional array of one dtype, with the graph that computed it. The
+ * results of operations never change; a tensor made from data gets a new value
+ * by update(). Its memory is freed when the garbage collector takes the object,
+ * or at once by dispose().
+ *
+ * Tensors can't be posted to a worker: send `toFloat32Array()` and the shape.
+ */
+export class Tensor {
+  constructor(handle, token) {
+    if (typeof handle !== 'number') throw new ShumaiError('Tensor: use sm.tensor(data) to make one')
+    this.__handle = handle
+    this.__token = token
+    this.__steps = undefined // the JavaScript gradient functions in the graph, by number
+  }
+
+  get shape() { return native.shape(this.__handle) }
+  get shape64() { return native.shape(this.__handle).map(BigInt) }
+  get ndim() { return native.ndim(this.__handle) }
+  get elements() { return native.elements(this.__handle) }
+  get dtype() { return native.dtype(this.__handle) }
+  get isDisposed() { return this.__handle === 0 }
+
+  get requires_grad() { return native.requiresGrad(this.__handle) }
+  set requires_grad(required) {
+    native.requiresGrad(this.__handle, required)
+    if (!required) return
+    const identity = native.identity(this.__handle)
+    if (leaves.get(identity)?.deref() === this) return
+    this.__token = ownToken(this.__handle)
+    leaves.set(identity, new WeakRef(this))
+    forgotten.register(this, identity)
+  }
+  /** Sets requires_grad and returns this tensor. */
+  requireGrad() {
+    this.requires_grad = true
+    return this
+  }
+
+  /** The gradient that the last backward left here; null when there is none. */
+  get grad() {
+    prepare()
+    const handle = native.grad(this.__handle)
+    if (handle === 0) return null
+    return wrap(handle)
+  }
+  set grad(value) { native.setGrad(this.__handle, value === null ? undefined : value.__handle) }
+
+  /**
+   * Differentiates this tensor with respect to all that it was computed from:
+   * returns {tensor, grad} for each leaf that requires gradients, and sets
+   * .grad. When the graph crosses the network it returns a promise of that.
+   */
+  backward(jacobian, { retainGraph = false, createGraph = false } = {}) {
+    prepare()
+    const pass = native.backward(this.__handle, jacobian?.__handle, retainGraph, createGraph)
+    return Array.isArray(pass) ? toGradients(pass) : awaitPass(this, pass)
+  }
+
+  detach() { return made(native.detach, this) }
+  copy() { return made(native.copy, this) }
+  deepCopy() { return made(native.copy, this) }
+
+  /** Gives a leaf a new value of the same shape. Graphs that saw the old one keep it. */
+  update(value) {
+    native.update(this.__handle, value.__handle)
+    return this
+  }
+
+  eval() { return this }
+
+  /** Frees the memory now. Using the tensor afterwards throws. */
+  dispose() {
+    if (this.__handle === 0) return
+    currentTracker()?.delete(this)
+    native.dispose(this.__handle)
+    this.__handle = 0
+    this.__token = null
+  }
+  /** Takes the tensor out of the tidy around it. */
+  untidy() {
+    currentTracker()?.delete(this)
+    return this
+  }
+
+  save(file) {
+    native.save(this.__handle, file)
+    return this
+  }
+
+  valueOf() { return this.elements === 1 ? native.item(this.__handle) : this }
+  toString() { return this.__handle === 0 ? 'tensor(disposed)' : native.describe(this.__handle) }
+  toJSON() { return { dtype: kNames[this.dtype], shape: this.shape, data: Array.from(this.valuesArray(), (value) => (typeof value === 'bigint' ? value.toString() : value)) } }
+  /** All elements in the typed array of this dtype. */
+  valuesArray() { return readAs(this, this.dtype) };
+  [Symbol.for('nodejs.util.inspect.custom')]() { return this.toString() }
+}
+setTensorTest((value) => value instanceof Tensor)
+
+function readAs(tensor, code) {
+  const [Array_, as] = kArrays[code]
+  const out = new Array_(tensor.elements)
+  native.read(tensor.__handle, as, out)
+  return out
+}
+
+const readers = {
+  Float16: 9, Float32: 11, Float64: 12, Int8: 2, Int16: 3, Int32: 5, Uint8: 1, Uint16: 4, Uint32: 6,
+}
+for (const [name, code] of Object.entries(readers)) {
+  Tensor.prototype[`to${name}`] = function () { return native.item(this.__handle) }
+  if (code !== 9) Tensor.prototype[`to${name}Array`] = function () { return readAs(this, code) }
+}
+Tensor.prototype.toFloat16Array = function () {
+  const bits = readAs(this, 9)
+  return typeof Float16Array === 'undefined' ? this.toFloat32Array() : new Float16Array(bits.buffer)
+}
+Tensor.prototype.toBoolInt8 = function () { return native.item(this.__handle) !== 0 ? 1 : 0 }
+Tensor.prototype.toBoolInt8Array = function () { return new Int8Array(readAs(ops.neq(this, 0), 0).buffer) }
+for (const [name, code] of [['BigInt64', 7], ['BigUint64', 8], ['Int64', 7], ['Uint64', 8]]) {
+  Tensor.prototype[`to${name}`] = function () { return native.itemBigInt(this.__handle) }
+  Tensor.prototype[`to${name}Array`] = function () { return readAs(this, code) }
+}
+
+/** The object for a handle that was just made. */
+export function wrap(handle) {
+  const tensor = new Tensor(handle, tokenFor(handle))
+  currentTracker()?.add(tensor)
+  return tensor
+}
+
+function made(make, tensor) {
+  prepare()
+  return wrap(make(tensor.__handle))
+}
+
+// --- Gradient functions of JavaScript's ---
+
+let lastStep = 0
+
+/** `value` as the result of a function of `input` whose gradient `gradFn` gives. */
+export function withGradFn(value, inputs, gradFn) {
+  prepare()
+  const number = ++lastStep
+  const out = wrap(native.withGradFn(value.__handle, inputs.map((input) => input.__handle), number))
+  out.__steps = new Map([[number, gradFn]])
+  for (const input of inputs) inheritSteps(out, input)
+  return out
+}
+
+export function inheritSteps(out, input) {
+  const theirs = input.__steps
+  if (theirs === undefined || out.__steps === theirs) return
+  if (out.__steps === undefined) out.__steps = theirs
+  else out.__steps = new Map([...out.__steps, ...theirs])
+}
+
+function toGradients(entries) {
+  const wrapped = entries.map(([handle, gradient]) => [handle, wrap(gradient)])
+  const out = {}
+  wrapped.forEach(([handle, grad], id) => { out[id] = { tensor: leafOf(handle, entries[id][2]), grad, id } })
+  return out
+}
+
+async function awaitPass(root, pass) {
+  const steps = root.__steps ?? new Map()
+  await runReady(pass, steps)
+  prepare()
+  return toGradients(native.finishPass(pass))
+}
+
+// Starts every step that is ready, all at once, and goes on with what each one makes ready.
+async function runReady(pass, steps) {
+  const running = []
+  for (;;) {
+    prepare()
+    const step = native.nextStep(pass)
+    if (step === undefined) break
+    running.push(runStep(pass, steps, step))
+  }
+  const failed = (await Promise.allSettled(running)).find(({ status }) => status === 'rejected')
+  if (failed) throw failed.reason
+}
+
+async function runStep(pass, steps, [node, number, gradient, output, inputs]) {
+  const grad_in = gradient === 0 ? null : wrap(gradient)
+  const forward_output = wrap(output)
+  const forward_inputs = inputs.map(wrap)
+  let result
+  if (grad_in) {
+    const gradFn = steps.get(number)
+    if (!gradFn) throw new ShumaiError('backward: a gradient function of this graph is gone', 'internal', 500)
+    result = await gradFn({ grad_in, backward_input: grad_in, forward_output, forward_inputs, backward_output_index: 0 })
+  }
+  const gradients = result === undefined || result === null ? [] : Array.isArray(result) ? result : [result]
+  for (const item of gradients)
+    if (item !== null && item !== undefined && !(item instanceof Tensor)) throw new ShumaiError(`grad_fn: expected a tensor or nothing, got ${typeof item}`)
+  native.finishStep(pass, node, gradients.map((item) => item?.__handle ?? 0))
+  await runReady(pass, steps)
+}
+
+/** Runs `fn` without recording graphs. */
+export function noGrad(fn) {
+  native.beginNoGrad()
+  try {
+    return fn()
+  } finally {
+    native.endNoGrad()
+  }
+}
+
+// --- Making tensors ---
+
+function flatten(data, shape, depth, out) {
+  if (!Array.isArray(data)) {
+    if (depth !== shape.length) throw new ShumaiError(`tensor: rows of different depth, expected an array at depth ${depth}`, 'shape_mismatch')
+    out.push(data)
+    return
+  }
+  if (depth >= shape.length || data.length !== shape[depth])
+    throw new ShumaiError(`tensor: rows of different lengths, expected ${shape[depth] ?? 'a number'} at depth ${depth}, got ${data.length}`, 'shape_mismatch')
+  for (const item of data) flatten(item, shape, depth + 1, out)
+}
+
+/**
+ * A tensor from a number, an array, nested arrays, or any typed array. Numbers
+ * become float32, booleans bool, bigints int64, unless `type` says otherwise.
+ */
+export function tensor(data, type) {
+  prepare()
+  if (data instanceof Tensor) return data.copy()
+  let shape, flat
+  if (ArrayBuffer.isView(data)) {
+    shape = [data.length]
+    flat = data
+  } else {
+    shape = []
+    for (let level = data; Array.isArray(level); level = level[0]) shape.push(level.length)
+    const values = []
+    flatten(data, shape, 0, values)
+    const kind = typeof (values[0] ?? 0)
+    const wrong = values.find((value) => typeof value !== kind)
+    if (wrong !== undefined || !['number', 'boolean', 'bigint'].includes(kind)) {
+      const got = values.find((value) => !['number', 'boolean', 'bigint'].includes(typeof value)) ?? wrong
+      throw new ShumaiError(`tensor: expected numbers, booleans or bigints of one kind, got ${String(got)}`, 'dtype_mismatch')
+    }
+    flat = kind === 'bigint' ? BigInt64Array.from(values) : kind === 'boolean' ? Uint8Array.from(values) : type === undefined ? Float32Array.from(values) : Float64Array.from(values)
+    if (kind === 'boolean') return fromArray(flat, 0, shape, type)
+  }
+  const code = kOfArray.get(flat.constructor)
+  if (code === undefined) throw new ShumaiError(`tensor: can't make a tensor of ${flat.constructor.name}`, 'dtype_mismatch')
+  return fromArray(flat, code, shape, type)
+}
+
+function fromArray(flat, code, shape, type) {
+  const handle = native.fromData(flat, code, shape)
+  const out = new Tensor(handle, ownToken(handle))
+  currentTracker()?.add(out)
+  if (type === undefined || dtypeCode(type) === code) return out
+  const cast = out.astype(type)
+  out.dispose()
+  return cast
+}
+
+/** A rank-0 tensor, float32 unless `type` says otherwise. */
+export function scalar(value, type) {
+  return tensor(value, type)
+}
+
+/** Tensors of a safetensors file, by name. */
+export function load(file) {
+  prepare()
+  return Object.fromEntries(native.load(file).map(([name, handle]) => [name, wrap(handle)]))
+}
+
+/** Writes named tensors to a safetensors file, atomically. */
+export function save(file, tensors) {
+  const names = Object.keys(tensors)
+  native.saveAll(file, names, names.map((name) => tensors[name].__handle))
+}
+
+/** Bytes that all tensors hold now. */
+export const bytesUsed = () => native.bytesUsed()
+/** Starts the random stream of a seed: the same values as in C++. */
+export const manual_seed = (seed) => native.manualSeed(seed)
+export const isTensor = (value) => value instanceof Tensor
+
+// --- Operations: one function and one method for each row of the table ---
+
+
+
+
+function toHandle(name, arg, value, temporary) {
+  if (value instanceof Tensor) return value.__handle
+  const kind = typeof value
+  if (kind === 'number' || kind === 'boolean' || kind === 'bigint') {
+    const handle = native.number(kind === 'bigint' ? Number(value) : value)
+    temporary.push(handle)
+    return handle
+  }
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+    const made = tensor(value)
+    return made.__handle
+  }
+  throw new ShumaiError(`${name}: ${arg} must be a tensor or a number, got ${value === null ? 'null' : kind}`)
+}
+
+// Arguments that are no tensors are checked by the core, which names them.
+function convert(name, arg, value, temporary) {
+  switch (arg.kind) {
+    case 'tensor': return toHandle(name, arg.name, value, temporary)
+    case 'tensor?': return value === undefined || value === null ? undefined : toHandle(name, arg.name, value, temporary)
+    case 'tensors': {
+      if (!Array.isArray(value)) throw new ShumaiError(`${name}: ${arg.name} must be an array of tensors`)
+      return value.map((item) => toHandle(name, arg.name, item, temporary))
+    }
+    case 'dtype': return value === undefined ? undefined : dtypeCode(value)
+    default: return value
+  }
+}
+
+function makeGeneral(code, name, args) {
+  return (...given) => {
+    prepare()
+    if (given.length > args.length) throw new ShumaiError(`${name}: takes at most ${args.length} arguments, got ${given.length}`)
+    const temporary = []
+    const converted = args.map((arg, i) => convert(name, arg, given[i], temporary))
+    const out = wrap(native.run(code, ...converted))
+    for (const handle of temporary) native.dispose(handle)
+    for (const item of given.flat()) if (item instanceof Tensor) inheritSteps(out, item)
+    return out
+  }
+}
+
+// The two most common shapes of an op, without what the general one does for others.
+function makeUnary(code, general) {
+  const run = native.run
+  return (x) => {
+    if (!(x instanceof Tensor)) return general(x)
+    prepare()
+    const out = wrap(run(code, x.__handle))
+    if (x.__steps !== undefined) out.__steps = x.__steps
+    return out
+  }
+}
+
+function makeBinary(code, general) {
+  const run = native.run
+  return (a, b) => {
+    if (!(a instanceof Tensor) || !(b instanceof Tensor)) return general(a, b)
+    prepare()
+    const out = wrap(run(code, a.__handle, b.__handle))
+    if (a.__steps !== undefined) out.__steps = a.__steps
+    if (b.__steps !== undefined) inheritSteps(out, b)
+    return out
+  }
+}
+
+/** Every operation by each of its JavaScript names. */
+export const ops = {}
+native.table().forEach((row, code) => {
+
+  const kinds = row.args.map(({ kind }) => kind).join()
+  const general = makeGeneral(code, row.name, row.args)
+  const run = kinds === 'tensor' ? makeUnary(code, general) : kinds === 'tensor,tensor' ? makeBinary(code, general) : general
+  for (const name of row.js.split(' ')) {
+    ops[name] = run
+    if (row.args[0]?.kind !== 'tensor') continue
+    // A method with this tensor as the first argument.
+    Tensor.prototype[name] = kinds === 'tensor' ? function () { return run(this) } : kinds === 'tensor,tensor' ? function (other) { return run(this, other) } : function (...rest) { return run(this, ...rest) }
+  }
+})
+Object.defineProperty(Tensor.prototype, 'T', { value: function (axes) { return ops.transpose(this, axes) }, configurable: true })
