@@ -16,3 +16,4 @@
 #include "shumai/shape.hpp"
 #include "shumai/task.hpp"
 #include "shumai/tensor.hpp"
+#include "shumai/util.hpp"

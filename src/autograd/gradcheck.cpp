@@ -1,10 +1,10 @@
 #include <cmath>
 
-#include "kernels/philox.hpp"
 #include "shumai/autograd.hpp"
 #include "shumai/error.hpp"
 #include "shumai/ops.hpp"
 #include "tensor/impl.hpp"
+#include "util/philox.hpp"
 
 namespace sm {
 namespace {
@@ -14,7 +14,7 @@ Tensor direction(const Shape& shape, uint64_t seed, uint64_t& position) {
   Tensor out = make_tensor(shape, DType::f64);
   double* values = out.impl()->as<double>();
   for (int64_t i = 0, n = out.elements(); i < n; ++i)
-    values[i] = static_cast<double>(kernels::philox(seed, position++)[0]) * 0x1p-31 - 1;
+    values[i] = static_cast<double>(util::philox(seed, position++)[0]) * 0x1p-31 - 1;
   return out;
 }
 

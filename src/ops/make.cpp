@@ -4,11 +4,11 @@
 #include <random>
 
 #include "kernels/elementwise.hpp"
-#include "kernels/philox.hpp"
 #include "kernels/types.hpp"
 #include "ops/common.hpp"
 #include "shumai/ops.hpp"
 #include "shumai/random.hpp"
+#include "util/philox.hpp"
 
 namespace sm {
 namespace {
@@ -103,7 +103,7 @@ Tensor rand_forward(const Call& call) {
   const double unit = std::exp2(-bits);
   std::array<uint32_t, 4> block{};
   return generated(shape, call.dtype(1), [&](int64_t i) {
-    if (i % 4 == 0) block = kernels::philox(from.seed, from.position + static_cast<uint64_t>(i / 4));
+    if (i % 4 == 0) block = util::philox(from.seed, from.position + static_cast<uint64_t>(i / 4));
     return static_cast<double>(block[i % 4] >> (32 - bits)) * unit;
   });
 }
@@ -116,7 +116,7 @@ Tensor randn_forward(const Call& call) {
   std::array<double, 4> values{};
   return generated(shape, call.dtype(1), [&](int64_t i) {
     if (i % 4 == 0) {
-      const auto block = kernels::philox(from.seed, from.position + static_cast<uint64_t>(i / 4));
+      const auto block = util::philox(from.seed, from.position + static_cast<uint64_t>(i / 4));
       for (int pair = 0; pair < 4; pair += 2) {
         const double radius = std::sqrt(-2 * std::log((static_cast<double>(block[pair]) + 1) * 0x1p-32));
         const double angle = 2 * std::numbers::pi * static_cast<double>(block[pair + 1]) * 0x1p-32;

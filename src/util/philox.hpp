@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdint>
 
-namespace sm::kernels {
+namespace sm::util {
 
 // Philox4x32-10, a counter-based generator: block `counter` of the stream
 // `key` is a pure function of both, so any part of a stream can be made alone.
@@ -24,4 +24,4 @@ inline std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter) {
   return {c0, c1, c2, c3};
 }
 
-}  // namespace sm::kernels
+}  // namespace sm::util
