@@ -3,8 +3,10 @@
 //
 //   generate [--check]        in the root of the repository
 
+#include <cctype>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <sstream>
 
 #include "ops/op.hpp"
@@ -163,6 +165,86 @@ std::string documentation() {
   return text;
 }
 
+std::vector<std::string> js_names(const Op& op) {
+  std::istringstream words{std::string(op.js)};
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
+// js/lib/ops.js: what the package exports for each op. `var` is a keyword, so it is exported by renaming.
+std::string script_exports() {
+  std::string text = std::string(kWarning) + "\nimport { ops } from './tensor.js'\n\nexport const {\n";
+  bool reserved = false;
+  for (const Op* op : sm::ops::table())
+    for (const std::string& name : js_names(*op)) {
+      text += name == "var" ? "  var: _var,\n" : "  " + name + ",\n";
+      reserved = reserved || name == "var";
+    }
+  return text + "} = ops\n" + (reserved ? "export { _var as var }\n" : "");
+}
+
+std::string camel(std::string_view name) {
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '_' && i + 1 < name.size()) out += static_cast<char>(std::toupper(name[++i]));
+    else out += name[i];
+  }
+  return out;
+}
+
+// A default as JavaScript writes it.
+std::string script_value(const Arg& arg) {
+  if (arg.kind == ArgKind::kDType) return "'" + std::string(sm::name_of(std::get<sm::DType>(arg.fallback))) + "'";
+  std::string text = cpp_value(arg);
+  for (char& letter : text) letter = letter == '{' ? '[' : letter == '}' ? ']' : letter;
+  return text;
+}
+
+std::string script_type(ArgKind kind) {
+  switch (kind) {
+    case ArgKind::kTensor:
+    case ArgKind::kOptionalTensor: return "TensorLike";
+    case ArgKind::kTensors: return "TensorLike[]";
+    case ArgKind::kBool: return "boolean";
+    case ArgKind::kInt:
+    case ArgKind::kFloat: return "number";
+    case ArgKind::kDims: return "number | readonly number[]";
+    case ArgKind::kDType: return "DType";
+    case ArgKind::kString: return "string";
+  }
+  return "";
+}
+
+std::string script_parameters(const Op& op, size_t first) {
+  std::string text;
+  for (size_t i = first; i < op.args.size(); ++i)
+    text += (text.empty() ? "" : ", ") + camel(op.args[i].name) + (op.args[i].optional ? "?: " : ": ") + script_type(op.args[i].kind);
+  return text;
+}
+
+std::string script_comment(const Op& op, const std::string& indent) {
+  std::string defaults;
+  for (const Arg& arg : op.args)
+    if (arg.optional && arg.kind != ArgKind::kOptionalTensor) defaults += (defaults.empty() ? "" : ", ") + camel(arg.name) + " = " + script_value(arg);
+  std::string text = std::string(op.doc);
+  if (!defaults.empty()) text += " Defaults: " + defaults + ".";
+  text += op.gradient.differentiable() ? " Differentiable." : " Not differentiable: " + std::string(op.gradient.reason()) + ".";
+  return indent + "/**\n" + wrapped(text, indent + " * ", 110) + indent + " */\n";
+}
+
+// js/lib/ops.d.ts: the same for an editor, with the methods of Tensor.
+std::string script_types() {
+  std::string text = std::string(kWarning) + "\nimport type { DType, Tensor, TensorLike } from '../index.js'\n";
+  std::string methods = "\n/** The operations as methods, with the tensor as first argument. */\nexport interface TensorOps {\n";
+  for (const Op* op : sm::ops::table())
+    for (const std::string& name : js_names(*op)) {
+      const std::string safe = name == "var" ? "_var" : name;
+      text += "\n" + script_comment(*op, "") + (name == "var" ? "declare" : "export declare") + " function " + safe + "(" + script_parameters(*op, 0) + "): Tensor\n";
+      if (name == "var") text += "export { _var as var }\n";
+      if (is_method(*op)) methods += script_comment(*op, "  ") + "  " + name + "(" + script_parameters(*op, 1) + "): Tensor\n";
+    }
+  return text + methods + "}\n";
+}
+
 // Text as clang-format would have it isn't the point: generated files are left out of formatting.
 bool emit(const std::string& path, const std::string& text, bool check) {
   std::ifstream in(path);
@@ -187,7 +269,9 @@ int main(int argc, char** argv) {
   for (const auto& [path, make] : {std::pair<std::string, std::string (*)()>{"include/shumai/ops.hpp", header},
                                    {"include/shumai/tensor_methods.inc", methods},
                                    {"src/ops/api.cpp", definitions},
-                                   {"docs/ops.md", documentation}})
+                                   {"docs/ops.md", documentation},
+                                   {"js/lib/ops.js", script_exports},
+                                   {"js/lib/ops.d.ts", script_types}})
     good = emit(path, make(), check) && good;
   return good ? 0 : 1;
 }

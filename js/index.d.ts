@@ -1,0 +1,158 @@
+import type { TensorOps } from './lib/ops.js'
+
+export * from './lib/ops.js'
+export * as io from './lib/io.js'
+export * as loss from './lib/loss.js'
+export * as module from './lib/module.js'
+export * as network from './lib/network.js'
+export * as optim from './lib/optim.js'
+export * as util from './lib/util.js'
+
+/** Element types by the names of the original Shumai (`Float32`) and of NumPy (`float32`). */
+export declare const dtype: Readonly<
+  Record<
+    | 'BoolInt8' | 'Uint8' | 'Int8' | 'Int16' | 'Uint16' | 'Int32' | 'Uint32' | 'Int64' | 'BigInt64' | 'Uint64' | 'BigUint64'
+    | 'Float16' | 'BFloat16' | 'Float32' | 'Float64'
+    | 'bool' | 'uint8' | 'int8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'uint64' | 'float16' | 'bfloat16' | 'float32' | 'float64',
+    number
+  >
+>
+/** A dtype's code, as in `sm.dtype.Float32`, or its name. */
+export type DType = number | keyof typeof dtype
+
+export type TypedArray =
+  | Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Uint16Array | Int32Array | Uint32Array
+  | BigInt64Array | BigUint64Array | Float32Array | Float64Array
+export type Nested = number | boolean | bigint | readonly Nested[]
+/** What an operation takes for a tensor. A number adapts to the other operand's dtype. */
+export type TensorLike = Tensor | Nested | TypedArray
+
+/** A leaf and its gradient, by number: what backward finds and an optimizer takes. */
+export type Differentiated = Record<string, { tensor: Tensor; grad: Tensor; id: number }>
+
+export interface BackwardOptions {
+  /** Keep the graph, so that backward can run through it again. */
+  retainGraph?: boolean
+  /** Record the gradients' own graph, so that they can be differentiated. */
+  createGraph?: boolean
+}
+
+/** What a gradient function gets. */
+export interface GradContext {
+  /** The gradient of the output. */
+  grad_in: Tensor
+  /** The same, by the original's name. */
+  backward_input: Tensor
+  forward_output: Tensor
+  forward_inputs: Tensor[]
+  backward_output_index: number
+}
+/** May return the gradient of the input, or one for each of several. */
+export type GradFn = (grad: GradContext) => void | null | Tensor | (Tensor | null)[] | Promise<void | null | Tensor | (Tensor | null)[]>
+
+/**
+ * A multi-dimensional array of one dtype, with the graph that computed it. The
+ * results of operations never change; a tensor made from data gets a new value
+ * by update(). Its memory is freed when the garbage collector takes the object,
+ * or at once by dispose(); using it afterwards throws.
+ */
+export declare class Tensor {
+  private constructor()
+  readonly shape: number[]
+  readonly shape64: bigint[]
+  readonly ndim: number
+  readonly elements: number
+  /** A code of `sm.dtype`. */
+  readonly dtype: number
+  readonly isDisposed: boolean
+  requires_grad: boolean
+  /** Sets requires_grad and returns this tensor. */
+  requireGrad(): this
+  /** The gradient that the last backward left here; null when there is none. */
+  get grad(): Tensor | null
+  set grad(value: Tensor | null)
+  /**
+   * Differentiates this tensor with respect to all that it was computed from,
+   * and sets .grad. A promise when the graph crosses the network: always
+   * await it there. Consumes the graph unless told otherwise.
+   */
+  backward(jacobian?: Tensor, options?: BackwardOptions): Differentiated & PromiseLike<Differentiated>
+  detach(): Tensor
+  copy(): Tensor
+  deepCopy(): Tensor
+  /** Gives a leaf a new value of the same shape. Graphs that saw the old one keep it. */
+  update(value: Tensor): this
+  eval(): this
+  /** Frees the memory now. */
+  dispose(): void
+  /** Takes the tensor out of the tidy around it. */
+  untidy(): this
+  /** Writes a safetensors file, atomically. */
+  save(file: string): this
+  T(axes?: readonly number[]): Tensor
+  toString(): string
+  valueOf(): number | this
+  toJSON(): { dtype: string; shape: number[]; data: (number | string)[] }
+  /** All elements, in row order, in the typed array of this dtype. */
+  valuesArray(): TypedArray
+
+  toFloat16(): number
+  toFloat32(): number
+  toFloat64(): number
+  toBoolInt8(): number
+  toInt8(): number
+  toInt16(): number
+  toInt32(): number
+  toInt64(): bigint
+  toBigInt64(): bigint
+  toUint8(): number
+  toUint16(): number
+  toUint32(): number
+  toUint64(): bigint
+  toBigUint64(): bigint
+  /** Float16Array where the runtime has it, else Float32Array. */
+  toFloat16Array(): ArrayLike<number>
+  toFloat32Array(): Float32Array
+  toFloat64Array(): Float64Array
+  toBoolInt8Array(): Int8Array
+  toInt8Array(): Int8Array
+  toInt16Array(): Int16Array
+  toInt32Array(): Int32Array
+  toInt64Array(): BigInt64Array
+  toBigInt64Array(): BigInt64Array
+  toUint8Array(): Uint8Array
+  toUint16Array(): Uint16Array
+  toUint32Array(): Uint32Array
+  toUint64Array(): BigUint64Array
+  toBigUint64Array(): BigUint64Array
+}
+export interface Tensor extends TensorOps {}
+
+/**
+ * A tensor from a number, an array, nested arrays, or any typed array. Numbers
+ * become float32, booleans bool, bigints int64, unless `type` says otherwise.
+ */
+export declare function tensor(data: Tensor | Nested | TypedArray, type?: DType): Tensor
+/** A rank-0 tensor, float32 unless `type` says otherwise. */
+export declare function scalar(value: number | boolean | bigint, type?: DType): Tensor
+export declare function isTensor(value: unknown): value is Tensor
+/** `value` as the result of a function of `inputs` whose gradient is `gradFn`. */
+export declare function withGradFn(value: Tensor, inputs: Tensor[], gradFn: GradFn): Tensor
+/** Runs `fn` without recording graphs. Not across an await. */
+export declare function noGrad<T>(fn: () => T): T
+/** Tensors of a safetensors file, by name. */
+export declare function load(file: string): Record<string, Tensor>
+/** Writes named tensors to a safetensors file, atomically. */
+export declare function save(file: string, tensors: Record<string, Tensor>): void
+/** Bytes that all tensors hold now. */
+export declare function bytesUsed(): number
+/** Starts the random stream of a seed: the same values as in C++. */
+export declare function manual_seed(seed: number): void
+
+/** What every failure of the library throws; `code` and `status` survive the network. */
+export declare class ShumaiError extends Error {
+  /** Such as "shape_mismatch". */
+  readonly code: string
+  /** The HTTP status that stands for it. */
+  readonly status: number
+}

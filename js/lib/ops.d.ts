@@ -1,0 +1,1020 @@
+// Generated from the op table by tools/generate.cpp; change the row instead.
+
+import type { DType, Tensor, TensorLike } from '../index.js'
+
+/**
+ * All zeros. Defaults: dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function zeros(shape: number | readonly number[], dtype?: DType): Tensor
+
+/**
+ * All ones. Defaults: dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function ones(shape: number | readonly number[], dtype?: DType): Tensor
+
+/**
+ * Every element is `value`. Defaults: dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function full(shape: number | readonly number[], value: number, dtype?: DType): Tensor
+
+/**
+ * start, start + step, ... before `stop`; rank 1. Defaults: step = 1.0, dtype = 'float32'. Not
+ * differentiable: has no tensor inputs.
+ */
+export declare function arange(start: number, stop: number, step?: number, dtype?: DType): Tensor
+
+/**
+ * `steps` values evenly spaced from `start` to `stop`, both included; rank 1. Defaults: dtype = 'float32'.
+ * Not differentiable: has no tensor inputs.
+ */
+export declare function linspace(start: number, stop: number, steps: number, dtype?: DType): Tensor
+
+/**
+ * The n by n matrix with ones on its diagonal. Defaults: dtype = 'float32'. Not differentiable: has no tensor
+ * inputs.
+ */
+export declare function identity(n: number, dtype?: DType): Tensor
+
+/**
+ * The n by n matrix with ones on its diagonal. Defaults: dtype = 'float32'. Not differentiable: has no tensor
+ * inputs.
+ */
+export declare function ident(n: number, dtype?: DType): Tensor
+
+/**
+ * The n by n matrix with ones on its diagonal. Defaults: dtype = 'float32'. Not differentiable: has no tensor
+ * inputs.
+ */
+export declare function eye(n: number, dtype?: DType): Tensor
+
+/**
+ * Uniform in [0, 1) with 24 random bits (11 in float16, 8 in bfloat16), from the stream that manual_seed
+ * starts. Defaults: dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function rand(shape: number | readonly number[], dtype?: DType): Tensor
+
+/**
+ * Normal with mean 0 and variance 1, from the stream that manual_seed starts. Defaults: dtype = 'float32'.
+ * Not differentiable: has no tensor inputs.
+ */
+export declare function randn(shape: number | readonly number[], dtype?: DType): Tensor
+
+/**
+ * -x. Differentiable.
+ */
+export declare function negative(tensor: TensorLike): Tensor
+
+/**
+ * -x. Differentiable.
+ */
+export declare function negate(tensor: TensorLike): Tensor
+
+/**
+ * -x. Differentiable.
+ */
+export declare function neg(tensor: TensorLike): Tensor
+
+/**
+ * |x|. The gradient at 0 is 0. Differentiable.
+ */
+export declare function absolute(tensor: TensorLike): Tensor
+
+/**
+ * |x|. The gradient at 0 is 0. Differentiable.
+ */
+export declare function abs(tensor: TensorLike): Tensor
+
+/**
+ * -1, 0 or 1; NaN for NaN. Differentiable.
+ */
+export declare function sign(tensor: TensorLike): Tensor
+
+/**
+ * e to the power x. Integers give float32. Differentiable.
+ */
+export declare function exp(tensor: TensorLike): Tensor
+
+/**
+ * The natural logarithm. Integers give float32. Differentiable.
+ */
+export declare function log(tensor: TensorLike): Tensor
+
+/**
+ * log(1 + x), exact for small x. Integers give float32. Differentiable.
+ */
+export declare function log1p(tensor: TensorLike): Tensor
+
+/**
+ * The square root; NaN below 0. Integers give float32. Differentiable.
+ */
+export declare function sqrt(tensor: TensorLike): Tensor
+
+/**
+ * x times x. Differentiable.
+ */
+export declare function square(tensor: TensorLike): Tensor
+
+/**
+ * 1 / x. Integers give float32. Differentiable.
+ */
+export declare function reciprocal(tensor: TensorLike): Tensor
+
+/**
+ * The sine of x in radians. Integers give float32. Differentiable.
+ */
+export declare function sin(tensor: TensorLike): Tensor
+
+/**
+ * The cosine of x in radians. Integers give float32. Differentiable.
+ */
+export declare function cos(tensor: TensorLike): Tensor
+
+/**
+ * The hyperbolic tangent. Integers give float32. Differentiable.
+ */
+export declare function tanh(tensor: TensorLike): Tensor
+
+/**
+ * 1 / (1 + exp(-x)), without overflow on either side. Integers give float32. Differentiable.
+ */
+export declare function sigmoid(tensor: TensorLike): Tensor
+
+/**
+ * The error function. Integers give float32. Differentiable.
+ */
+export declare function erf(tensor: TensorLike): Tensor
+
+/**
+ * log(1 + exp(x)), without overflow. Integers give float32. Differentiable.
+ */
+export declare function softplus(tensor: TensorLike): Tensor
+
+/**
+ * max(x, 0). The gradient at 0 is 0. Differentiable.
+ */
+export declare function relu(tensor: TensorLike): Tensor
+
+/**
+ * The largest whole number not above x. Differentiable.
+ */
+export declare function floor(tensor: TensorLike): Tensor
+
+/**
+ * The smallest whole number not below x. Differentiable.
+ */
+export declare function ceil(tensor: TensorLike): Tensor
+
+/**
+ * The nearest whole number, halves to even. Differentiable.
+ */
+export declare function rint(tensor: TensorLike): Tensor
+
+/**
+ * x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0 outside.
+ * Integers give float32. Differentiable.
+ */
+export declare function clip(tensor: TensorLike, low: number, high: number): Tensor
+
+/**
+ * x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0 outside.
+ * Integers give float32. Differentiable.
+ */
+export declare function clamp(tensor: TensorLike, low: number, high: number): Tensor
+
+/**
+ * Whether each element is NaN; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function isnan(tensor: TensorLike): Tensor
+
+/**
+ * Whether each element is infinite; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function isinf(tensor: TensorLike): Tensor
+
+/**
+ * Whether each element is finite; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function isfinite(tensor: TensorLike): Tensor
+
+/**
+ * Whether each element is zero; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function logicalNot(tensor: TensorLike): Tensor
+
+/**
+ * Every bit inverted; `not` for booleans. Not differentiable: integers have no gradient.
+ */
+export declare function bitwiseNot(tensor: TensorLike): Tensor
+
+/**
+ * a + b, broadcast. Differentiable.
+ */
+export declare function add(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a - b, broadcast. Differentiable.
+ */
+export declare function sub(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a * b, element by element, broadcast. Differentiable.
+ */
+export declare function mul(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a / b, broadcast. Integers are divided as float32; a division by zero gives an infinity or NaN.
+ * Differentiable.
+ */
+export declare function div(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * The remainder of a / b with the sign of b, as Python's %. An integer remainder by zero is 0.
+ * Differentiable.
+ */
+export declare function mod(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a to the power b, broadcast. For integers the result is an integer and wraps around. Differentiable.
+ */
+export declare function power(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a to the power b, broadcast. For integers the result is an integer and wraps around. Differentiable.
+ */
+export declare function pow(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * The larger of a and b; NaN if either is. At a tie each gets half of the gradient. Differentiable.
+ */
+export declare function maximum(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * The smaller of a and b; NaN if either is. At a tie each gets half of the gradient. Differentiable.
+ */
+export declare function minimum(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a where the condition isn't zero, else b; all three broadcast. Differentiable.
+ */
+export declare function where(condition: TensorLike, a: TensorLike, b: TensorLike): Tensor
+
+/**
+ * a & b on integers and booleans. Not differentiable: integers have no gradient.
+ */
+export declare function bitwiseAnd(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a | b on integers and booleans. Not differentiable: integers have no gradient.
+ */
+export declare function bitwiseOr(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a ^ b on integers and booleans. Not differentiable: integers have no gradient.
+ */
+export declare function bitwiseXor(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a << b on integers; 0 once b reaches the width. Not differentiable: integers have no gradient.
+ */
+export declare function lShift(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a >> b on integers, keeping the sign. Not differentiable: integers have no gradient.
+ */
+export declare function rShift(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a == b; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function eq(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a != b; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function neq(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a < b; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function lt(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a < b; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function lessThan(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a <= b; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function lte(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a <= b; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function lessThanEqual(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a > b; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function gt(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a > b; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function greaterThan(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a >= b; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function gte(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a >= b; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function greaterThanEqual(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * Whether both aren't zero; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function logicalAnd(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * Whether either isn't zero; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function logicalOr(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * The sum over `axes`, all of them when empty. Integers and booleans give int64. Defaults: axes = [],
+ * keepDims = false. Differentiable.
+ */
+export declare function sum(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * The mean over `axes`, all of them when empty. Integers give float32; no elements give NaN. Defaults: axes =
+ * [], keepDims = false. Differentiable.
+ */
+export declare function mean(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
+ * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
+ */
+export declare function amax(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
+ * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
+ */
+export declare function max(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
+ * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
+ */
+export declare function amin(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
+ * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
+ */
+export declare function min(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * The position of the first largest element along `axis`, or in row order without one; int64. Defaults: axis
+ * = [], keepDims = false. Not differentiable: positions have no gradient.
+ */
+export declare function argmax(tensor: TensorLike, axis?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * The position of the first smallest element along `axis`, or in row order without one; int64. Defaults: axis
+ * = [], keepDims = false. Not differentiable: positions have no gradient.
+ */
+export declare function argmin(tensor: TensorLike, axis?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * Whether no element over `axes` is zero; boolean. Defaults: axes = [], keepDims = false. Not differentiable:
+ * booleans have no gradient.
+ */
+export declare function all(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * Whether some element over `axes` isn't zero; boolean. Defaults: axes = [], keepDims = false. Not
+ * differentiable: booleans have no gradient.
+ */
+export declare function any(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as PyTorch's
+ * default; 0 for the population). Integers give float32. Defaults: axes = [], keepDims = false, correction =
+ * 1.0. Differentiable.
+ */
+export declare function variance(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+
+/**
+ * The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as PyTorch's
+ * default; 0 for the population). Integers give float32. Defaults: axes = [], keepDims = false, correction =
+ * 1.0. Differentiable.
+ */
+declare function _var(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+export { _var as var }
+
+/**
+ * The square root of the variance; see `variance`. Integers give float32. The gradient at 0 is 0. Defaults:
+ * axes = [], keepDims = false, correction = 1.0. Differentiable.
+ */
+export declare function std(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+
+/**
+ * exp(x) divided by its sum along `axis`, without overflow. Integers give float32. Defaults: axis = -1.
+ * Differentiable.
+ */
+export declare function softmax(tensor: TensorLike, axis?: number): Tensor
+
+/**
+ * log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32. Defaults: axis =
+ * -1. Differentiable.
+ */
+export declare function logSoftmax(tensor: TensorLike, axis?: number): Tensor
+
+/**
+ * log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32. Defaults:
+ * axes = [], keepDims = false. Differentiable.
+ */
+export declare function logsumexp(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * Sums over the axes along which `shape` was broadcast: what undoes broadcasting in a gradient. Integers give
+ * int64. Differentiable.
+ */
+export declare function sumTo(tensor: TensorLike, shape: number | readonly number[]): Tensor
+
+/**
+ * The same elements in row order in another shape; one size may be -1. A view when the tensor is contiguous.
+ * Differentiable.
+ */
+export declare function reshape(tensor: TensorLike, shape: number | readonly number[]): Tensor
+
+/**
+ * Axis i of the result is axis axes[i] of the input; reversed when `axes` is empty. A view. Defaults: axes =
+ * []. Differentiable.
+ */
+export declare function transpose(tensor: TensorLike, axes?: number | readonly number[]): Tensor
+
+/**
+ * Broadcast to `shape`, where -1 keeps a size. A view: the elements aren't repeated in memory.
+ * Differentiable.
+ */
+export declare function expand(tensor: TensorLike, shape: number | readonly number[]): Tensor
+
+/**
+ * Without the given axes of size 1, or without all of them. A view. Defaults: axes = []. Differentiable.
+ */
+export declare function squeeze(tensor: TensorLike, axes?: number | readonly number[]): Tensor
+
+/**
+ * With a new axis of size 1 at `axis`. A view. Differentiable.
+ */
+export declare function unsqueeze(tensor: TensorLike, axis: number): Tensor
+
+/**
+ * Elements start, start + step, ... before `stop` along `axis`, with NumPy's rules for negative and
+ * out-of-range bounds. A view. Defaults: step = 1. Differentiable.
+ */
+export declare function slice(tensor: TensorLike, axis: number, start: number, stop: number, step?: number): Tensor
+
+/**
+ * Zeros of `shape` with the input where `slice` of the same arguments would look: slice's gradient. Defaults:
+ * step = 1. Differentiable.
+ */
+export declare function unslice(tensor: TensorLike, shape: number | readonly number[], axis: number, start: number, stop: number, step?: number): Tensor
+
+/**
+ * The tensors one after another along `axis`; the other sizes must be equal. Defaults: axis = 0.
+ * Differentiable.
+ */
+export declare function concatenate(tensors: TensorLike[], axis?: number): Tensor
+
+/**
+ * The tensors one after another along `axis`; the other sizes must be equal. Defaults: axis = 0.
+ * Differentiable.
+ */
+export declare function concat(tensors: TensorLike[], axis?: number): Tensor
+
+/**
+ * Tensors of one shape along a new axis at `axis`. Defaults: axis = 0. Differentiable.
+ */
+export declare function stack(tensors: TensorLike[], axis?: number): Tensor
+
+/**
+ * `before[i]` and `after[i]` elements of `value` around the tensor along each axis i. Defaults: value = 0.0.
+ * Differentiable.
+ */
+export declare function pad(tensor: TensorLike, before: number | readonly number[], after: number | readonly number[], value?: number): Tensor
+
+/**
+ * The same values laid out row by row without gaps; shares the storage when they already are. Differentiable.
+ */
+export declare function contiguous(tensor: TensorLike): Tensor
+
+/**
+ * Converted to `dtype`: floats to integers towards zero, NaN to 0; anything but zero to true. Differentiable.
+ */
+export declare function astype(tensor: TensorLike, dtype: DType): Tensor
+
+/**
+ * The matrix product, as NumPy's matmul: the last two axes are multiplied, the ones before them broadcast; a
+ * 1-d tensor is a row on the left and a column on the right, and that axis is left out of the result.
+ * Differentiable.
+ */
+export declare function matmul(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * The matrix product, as NumPy's matmul: the last two axes are multiplied, the ones before them broadcast; a
+ * 1-d tensor is a row on the left and a column on the right, and that axis is left out of the result.
+ * Differentiable.
+ */
+export declare function mm(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * The cross-correlation of [N, C, H, W] with a filter [O, C / groups, kH, kW], plus a bias [O] if there is
+ * one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation` stands for both
+ * axes. Defaults: stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
+ */
+export declare function conv2d(tensor: TensorLike, filter: TensorLike, bias?: TensorLike, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+
+/**
+ * The gradient of conv2d's input, of the given shape, from that of its output. Defaults: stride = [1, 1],
+ * padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
+ */
+export declare function conv2dInputGradient(gradient: TensorLike, filter: TensorLike, shape: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+
+/**
+ * The gradient of conv2d's filter, of the given shape, from that of its output and its input. Defaults:
+ * stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
+ */
+export declare function conv2dFilterGradient(gradient: TensorLike, tensor: TensorLike, shape: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+
+/**
+ * The mean of each window of [N, C, H, W]. `stride` is the kernel's when empty; padding counts as zeros, and
+ * is at most half of the kernel. One number stands for both axes. Defaults: stride = [], padding = [0, 0].
+ * Differentiable.
+ */
+export declare function avgPool2d(tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+
+/**
+ * The gradient of avg_pool2d's input, of the given shape, from that of its output. Defaults: stride = [],
+ * padding = [0, 0]. Differentiable.
+ */
+export declare function avgPool2dGradient(gradient: TensorLike, shape: number | readonly number[], kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+
+/**
+ * The maximum of each window of [N, C, H, W], NaN if it holds one. `stride` is the kernel's when empty;
+ * padding never wins, and is at most half of the kernel. The first maximum of a window gets its gradient.
+ * Defaults: stride = [], padding = [0, 0]. Differentiable.
+ */
+export declare function maxPool2d(tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+
+/**
+ * The gradient of max_pool2d's input from that of its output. Defaults: stride = [], padding = [0, 0].
+ * Differentiable.
+ */
+export declare function maxPool2dGradient(gradient: TensorLike, tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+
+/**
+ * The elements of `values` that stand where max_pool2d's windows have their first maximum. Defaults: stride =
+ * [], padding = [0, 0]. Differentiable.
+ */
+export declare function maxPool2dGather(values: TensorLike, tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+
+/**
+ * Integer labels of any shape as rows of `classes` zeros with a one at the label; float32 along a new last
+ * axis. Not differentiable: labels have no gradient.
+ */
+export declare function oneHot(labels: TensorLike, classes: number): Tensor
+
+/** The operations as methods, with the tensor as first argument. */
+export interface TensorOps {
+  /**
+   * -x. Differentiable.
+   */
+  negative(): Tensor
+  /**
+   * -x. Differentiable.
+   */
+  negate(): Tensor
+  /**
+   * -x. Differentiable.
+   */
+  neg(): Tensor
+  /**
+   * |x|. The gradient at 0 is 0. Differentiable.
+   */
+  absolute(): Tensor
+  /**
+   * |x|. The gradient at 0 is 0. Differentiable.
+   */
+  abs(): Tensor
+  /**
+   * -1, 0 or 1; NaN for NaN. Differentiable.
+   */
+  sign(): Tensor
+  /**
+   * e to the power x. Integers give float32. Differentiable.
+   */
+  exp(): Tensor
+  /**
+   * The natural logarithm. Integers give float32. Differentiable.
+   */
+  log(): Tensor
+  /**
+   * log(1 + x), exact for small x. Integers give float32. Differentiable.
+   */
+  log1p(): Tensor
+  /**
+   * The square root; NaN below 0. Integers give float32. Differentiable.
+   */
+  sqrt(): Tensor
+  /**
+   * x times x. Differentiable.
+   */
+  square(): Tensor
+  /**
+   * 1 / x. Integers give float32. Differentiable.
+   */
+  reciprocal(): Tensor
+  /**
+   * The sine of x in radians. Integers give float32. Differentiable.
+   */
+  sin(): Tensor
+  /**
+   * The cosine of x in radians. Integers give float32. Differentiable.
+   */
+  cos(): Tensor
+  /**
+   * The hyperbolic tangent. Integers give float32. Differentiable.
+   */
+  tanh(): Tensor
+  /**
+   * 1 / (1 + exp(-x)), without overflow on either side. Integers give float32. Differentiable.
+   */
+  sigmoid(): Tensor
+  /**
+   * The error function. Integers give float32. Differentiable.
+   */
+  erf(): Tensor
+  /**
+   * log(1 + exp(x)), without overflow. Integers give float32. Differentiable.
+   */
+  softplus(): Tensor
+  /**
+   * max(x, 0). The gradient at 0 is 0. Differentiable.
+   */
+  relu(): Tensor
+  /**
+   * The largest whole number not above x. Differentiable.
+   */
+  floor(): Tensor
+  /**
+   * The smallest whole number not below x. Differentiable.
+   */
+  ceil(): Tensor
+  /**
+   * The nearest whole number, halves to even. Differentiable.
+   */
+  rint(): Tensor
+  /**
+   * x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0 outside.
+   * Integers give float32. Differentiable.
+   */
+  clip(low: number, high: number): Tensor
+  /**
+   * x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0 outside.
+   * Integers give float32. Differentiable.
+   */
+  clamp(low: number, high: number): Tensor
+  /**
+   * Whether each element is NaN; boolean. Not differentiable: constant almost everywhere.
+   */
+  isnan(): Tensor
+  /**
+   * Whether each element is infinite; boolean. Not differentiable: constant almost everywhere.
+   */
+  isinf(): Tensor
+  /**
+   * Whether each element is finite; boolean. Not differentiable: constant almost everywhere.
+   */
+  isfinite(): Tensor
+  /**
+   * Whether each element is zero; boolean. Not differentiable: constant almost everywhere.
+   */
+  logicalNot(): Tensor
+  /**
+   * Every bit inverted; `not` for booleans. Not differentiable: integers have no gradient.
+   */
+  bitwiseNot(): Tensor
+  /**
+   * a + b, broadcast. Differentiable.
+   */
+  add(other: TensorLike): Tensor
+  /**
+   * a - b, broadcast. Differentiable.
+   */
+  sub(other: TensorLike): Tensor
+  /**
+   * a * b, element by element, broadcast. Differentiable.
+   */
+  mul(other: TensorLike): Tensor
+  /**
+   * a / b, broadcast. Integers are divided as float32; a division by zero gives an infinity or NaN.
+   * Differentiable.
+   */
+  div(other: TensorLike): Tensor
+  /**
+   * The remainder of a / b with the sign of b, as Python's %. An integer remainder by zero is 0.
+   * Differentiable.
+   */
+  mod(other: TensorLike): Tensor
+  /**
+   * a to the power b, broadcast. For integers the result is an integer and wraps around. Differentiable.
+   */
+  power(other: TensorLike): Tensor
+  /**
+   * a to the power b, broadcast. For integers the result is an integer and wraps around. Differentiable.
+   */
+  pow(other: TensorLike): Tensor
+  /**
+   * The larger of a and b; NaN if either is. At a tie each gets half of the gradient. Differentiable.
+   */
+  maximum(other: TensorLike): Tensor
+  /**
+   * The smaller of a and b; NaN if either is. At a tie each gets half of the gradient. Differentiable.
+   */
+  minimum(other: TensorLike): Tensor
+  /**
+   * a where the condition isn't zero, else b; all three broadcast. Differentiable.
+   */
+  where(a: TensorLike, b: TensorLike): Tensor
+  /**
+   * a & b on integers and booleans. Not differentiable: integers have no gradient.
+   */
+  bitwiseAnd(other: TensorLike): Tensor
+  /**
+   * a | b on integers and booleans. Not differentiable: integers have no gradient.
+   */
+  bitwiseOr(other: TensorLike): Tensor
+  /**
+   * a ^ b on integers and booleans. Not differentiable: integers have no gradient.
+   */
+  bitwiseXor(other: TensorLike): Tensor
+  /**
+   * a << b on integers; 0 once b reaches the width. Not differentiable: integers have no gradient.
+   */
+  lShift(other: TensorLike): Tensor
+  /**
+   * a >> b on integers, keeping the sign. Not differentiable: integers have no gradient.
+   */
+  rShift(other: TensorLike): Tensor
+  /**
+   * a == b; boolean. Not differentiable: constant almost everywhere.
+   */
+  eq(other: TensorLike): Tensor
+  /**
+   * a != b; boolean. Not differentiable: constant almost everywhere.
+   */
+  neq(other: TensorLike): Tensor
+  /**
+   * a < b; boolean. Not differentiable: constant almost everywhere.
+   */
+  lt(other: TensorLike): Tensor
+  /**
+   * a < b; boolean. Not differentiable: constant almost everywhere.
+   */
+  lessThan(other: TensorLike): Tensor
+  /**
+   * a <= b; boolean. Not differentiable: constant almost everywhere.
+   */
+  lte(other: TensorLike): Tensor
+  /**
+   * a <= b; boolean. Not differentiable: constant almost everywhere.
+   */
+  lessThanEqual(other: TensorLike): Tensor
+  /**
+   * a > b; boolean. Not differentiable: constant almost everywhere.
+   */
+  gt(other: TensorLike): Tensor
+  /**
+   * a > b; boolean. Not differentiable: constant almost everywhere.
+   */
+  greaterThan(other: TensorLike): Tensor
+  /**
+   * a >= b; boolean. Not differentiable: constant almost everywhere.
+   */
+  gte(other: TensorLike): Tensor
+  /**
+   * a >= b; boolean. Not differentiable: constant almost everywhere.
+   */
+  greaterThanEqual(other: TensorLike): Tensor
+  /**
+   * Whether both aren't zero; boolean. Not differentiable: constant almost everywhere.
+   */
+  logicalAnd(other: TensorLike): Tensor
+  /**
+   * Whether either isn't zero; boolean. Not differentiable: constant almost everywhere.
+   */
+  logicalOr(other: TensorLike): Tensor
+  /**
+   * The sum over `axes`, all of them when empty. Integers and booleans give int64. Defaults: axes = [],
+   * keepDims = false. Differentiable.
+   */
+  sum(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * The mean over `axes`, all of them when empty. Integers give float32; no elements give NaN. Defaults: axes
+   * = [], keepDims = false. Differentiable.
+   */
+  mean(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
+   * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
+   */
+  amax(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
+   * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
+   */
+  max(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share
+   * the gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
+   */
+  amin(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share
+   * the gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
+   */
+  min(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * The position of the first largest element along `axis`, or in row order without one; int64. Defaults:
+   * axis = [], keepDims = false. Not differentiable: positions have no gradient.
+   */
+  argmax(axis?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * The position of the first smallest element along `axis`, or in row order without one; int64. Defaults:
+   * axis = [], keepDims = false. Not differentiable: positions have no gradient.
+   */
+  argmin(axis?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * Whether no element over `axes` is zero; boolean. Defaults: axes = [], keepDims = false. Not
+   * differentiable: booleans have no gradient.
+   */
+  all(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * Whether some element over `axes` isn't zero; boolean. Defaults: axes = [], keepDims = false. Not
+   * differentiable: booleans have no gradient.
+   */
+  any(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as PyTorch's
+   * default; 0 for the population). Integers give float32. Defaults: axes = [], keepDims = false, correction
+   * = 1.0. Differentiable.
+   */
+  variance(axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+  /**
+   * The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as PyTorch's
+   * default; 0 for the population). Integers give float32. Defaults: axes = [], keepDims = false, correction
+   * = 1.0. Differentiable.
+   */
+  var(axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+  /**
+   * The square root of the variance; see `variance`. Integers give float32. The gradient at 0 is 0. Defaults:
+   * axes = [], keepDims = false, correction = 1.0. Differentiable.
+   */
+  std(axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+  /**
+   * exp(x) divided by its sum along `axis`, without overflow. Integers give float32. Defaults: axis = -1.
+   * Differentiable.
+   */
+  softmax(axis?: number): Tensor
+  /**
+   * log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32. Defaults: axis
+   * = -1. Differentiable.
+   */
+  logSoftmax(axis?: number): Tensor
+  /**
+   * log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32. Defaults:
+   * axes = [], keepDims = false. Differentiable.
+   */
+  logsumexp(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * Sums over the axes along which `shape` was broadcast: what undoes broadcasting in a gradient. Integers
+   * give int64. Differentiable.
+   */
+  sumTo(shape: number | readonly number[]): Tensor
+  /**
+   * The same elements in row order in another shape; one size may be -1. A view when the tensor is
+   * contiguous. Differentiable.
+   */
+  reshape(shape: number | readonly number[]): Tensor
+  /**
+   * Axis i of the result is axis axes[i] of the input; reversed when `axes` is empty. A view. Defaults: axes
+   * = []. Differentiable.
+   */
+  transpose(axes?: number | readonly number[]): Tensor
+  /**
+   * Broadcast to `shape`, where -1 keeps a size. A view: the elements aren't repeated in memory.
+   * Differentiable.
+   */
+  expand(shape: number | readonly number[]): Tensor
+  /**
+   * Without the given axes of size 1, or without all of them. A view. Defaults: axes = []. Differentiable.
+   */
+  squeeze(axes?: number | readonly number[]): Tensor
+  /**
+   * With a new axis of size 1 at `axis`. A view. Differentiable.
+   */
+  unsqueeze(axis: number): Tensor
+  /**
+   * Elements start, start + step, ... before `stop` along `axis`, with NumPy's rules for negative and
+   * out-of-range bounds. A view. Defaults: step = 1. Differentiable.
+   */
+  slice(axis: number, start: number, stop: number, step?: number): Tensor
+  /**
+   * Zeros of `shape` with the input where `slice` of the same arguments would look: slice's gradient.
+   * Defaults: step = 1. Differentiable.
+   */
+  unslice(shape: number | readonly number[], axis: number, start: number, stop: number, step?: number): Tensor
+  /**
+   * `before[i]` and `after[i]` elements of `value` around the tensor along each axis i. Defaults: value =
+   * 0.0. Differentiable.
+   */
+  pad(before: number | readonly number[], after: number | readonly number[], value?: number): Tensor
+  /**
+   * The same values laid out row by row without gaps; shares the storage when they already are.
+   * Differentiable.
+   */
+  contiguous(): Tensor
+  /**
+   * Converted to `dtype`: floats to integers towards zero, NaN to 0; anything but zero to true.
+   * Differentiable.
+   */
+  astype(dtype: DType): Tensor
+  /**
+   * The matrix product, as NumPy's matmul: the last two axes are multiplied, the ones before them broadcast;
+   * a 1-d tensor is a row on the left and a column on the right, and that axis is left out of the result.
+   * Differentiable.
+   */
+  matmul(other: TensorLike): Tensor
+  /**
+   * The matrix product, as NumPy's matmul: the last two axes are multiplied, the ones before them broadcast;
+   * a 1-d tensor is a row on the left and a column on the right, and that axis is left out of the result.
+   * Differentiable.
+   */
+  mm(other: TensorLike): Tensor
+  /**
+   * The cross-correlation of [N, C, H, W] with a filter [O, C / groups, kH, kW], plus a bias [O] if there is
+   * one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation` stands for both
+   * axes. Defaults: stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
+   */
+  conv2d(filter: TensorLike, bias?: TensorLike, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+  /**
+   * The gradient of conv2d's input, of the given shape, from that of its output. Defaults: stride = [1, 1],
+   * padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
+   */
+  conv2dInputGradient(filter: TensorLike, shape: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+  /**
+   * The gradient of conv2d's filter, of the given shape, from that of its output and its input. Defaults:
+   * stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
+   */
+  conv2dFilterGradient(tensor: TensorLike, shape: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+  /**
+   * The mean of each window of [N, C, H, W]. `stride` is the kernel's when empty; padding counts as zeros,
+   * and is at most half of the kernel. One number stands for both axes. Defaults: stride = [], padding = [0,
+   * 0]. Differentiable.
+   */
+  avgPool2d(kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+  /**
+   * The gradient of avg_pool2d's input, of the given shape, from that of its output. Defaults: stride = [],
+   * padding = [0, 0]. Differentiable.
+   */
+  avgPool2dGradient(shape: number | readonly number[], kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+  /**
+   * The maximum of each window of [N, C, H, W], NaN if it holds one. `stride` is the kernel's when empty;
+   * padding never wins, and is at most half of the kernel. The first maximum of a window gets its gradient.
+   * Defaults: stride = [], padding = [0, 0]. Differentiable.
+   */
+  maxPool2d(kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+  /**
+   * The gradient of max_pool2d's input from that of its output. Defaults: stride = [], padding = [0, 0].
+   * Differentiable.
+   */
+  maxPool2dGradient(tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+  /**
+   * The elements of `values` that stand where max_pool2d's windows have their first maximum. Defaults: stride
+   * = [], padding = [0, 0]. Differentiable.
+   */
+  maxPool2dGather(tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+  /**
+   * Integer labels of any shape as rows of `classes` zeros with a one at the label; float32 along a new last
+   * axis. Not differentiable: labels have no gradient.
+   */
+  oneHot(classes: number): Tensor
+}
