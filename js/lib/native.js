@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 
 /** The C++ core. Tensors cross as handles: see memory.js for who frees them. */
-export const native = createRequire(import.meta.url)('../build/shumai.node')
+export const native = createRequire(import.meta.url)(process.env.SHUMAI_ADDON ?? '../build/shumai.node')
 
 /** What every failure of the library throws; `code` and `status` survive the network. */
 export class ShumaiError extends Error {

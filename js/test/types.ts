@@ -1,0 +1,44 @@
+// Compiled, never run: what an editor should accept, and what it should not.
+import * as sm from '../index.js'
+
+const x: sm.Tensor = sm.randn([2, 3]).mul(2).relu().sum([0], true)
+const weight = sm.scalar(1.718).requireGrad()
+const server = sm.io.serve(
+  {
+    forward: (user, X: sm.Tensor) => {
+      const Y = X.mul(weight)
+      user.opt = (jacobian: sm.Tensor) => sm.optim.sgd(Y.backward(jacobian), 1e-2)
+      return Y
+    },
+    info: () => ({ classes: 10 }),
+  },
+  { port: 0, limits: { maxTickets: 10 } },
+)
+const backward: sm.GradFn = async (grad) => {
+  await sm.io.tfetch(`${server.url}/optimize`, grad.grad_in)
+}
+const output = await sm.network.tfetch(`${server.url}/forward`, x, { grad_fn: backward })
+const loss = sm.loss.mse(output, x)
+await loss.backward()
+for (const i of sm.util.viter(20, () => loss.toFloat32())) i.toFixed()
+const [a, b] = await sm.util.all(Promise.resolve(1), Promise.resolve('two'))
+a.toFixed()
+b.toUpperCase()
+const many = await sm.io.tfetch<Record<string, sm.Tensor>>('localhost/many', { a: x })
+many['a'].shape
+
+class MLP extends sm.module.Module {
+  first = sm.module.linear(1, 8)
+  forward(input: sm.Tensor): sm.Tensor {
+    return this.first(input).relu()
+  }
+}
+sm.network.serve_model(new MLP(), sm.optim.sgd, { port: 3001 })
+await sm.io.readlines('file').next()
+
+// @ts-expect-error a tensor isn't a number
+const wrong: number = x.add(1)
+// @ts-expect-error no such option
+sm.io.serve({}, { prot: 3000 })
+// @ts-expect-error tensors are made by functions
+new sm.Tensor()
