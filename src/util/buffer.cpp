@@ -1,15 +1,18 @@
 #include "util/buffer.hpp"
 
-#include <cstdlib>
 #include <new>
 #include <string>
 
 #include "shumai/error.hpp"
+#include "util/block_cache.hpp"
 
 namespace sm::util {
 namespace {
 
 std::atomic<size_t> in_use{0};
+
+// Above it no machine of today has memory, and sizes no longer round up.
+constexpr size_t kMost = size_t{1} << 60;
 
 constexpr size_t kHeader = (sizeof(Buffer) + Buffer::kAlignment - 1) / Buffer::kAlignment * Buffer::kAlignment;
 
@@ -17,24 +20,26 @@ constexpr size_t kHeader = (sizeof(Buffer) + Buffer::kAlignment - 1) / Buffer::k
 
 BufferRef Buffer::allocate(size_t bytes) {
   // One block: the header, then the elements on the next cache line.
-  const size_t total = kHeader + (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  void* block = total > bytes ? std::aligned_alloc(kAlignment, total) : nullptr;
+  size_t total = kHeader + bytes;
+  void* block = bytes <= kMost ? allocate_block(kAlignment, total) : nullptr;
   if (!block) throw Error(ErrorCode::kTooLarge, "out of memory: can't allocate " + std::to_string(bytes) + " bytes");
   in_use.fetch_add(bytes, std::memory_order_relaxed);
-  return BufferRef(new (block) Buffer(static_cast<std::byte*>(block) + kHeader, bytes, nullptr, true));
+  return BufferRef(new (block) Buffer(static_cast<std::byte*>(block) + kHeader, bytes, nullptr, true, total));
 }
 
 BufferRef Buffer::wrap(void* data, size_t bytes, std::shared_ptr<void> owner, bool writable) {
-  void* block = std::aligned_alloc(kAlignment, kHeader);
+  size_t total = kHeader;
+  void* block = allocate_block(kAlignment, total);
   if (!block) throw Error(ErrorCode::kTooLarge, "out of memory");
   if (!owner) owner = std::shared_ptr<void>(data, [](void*) {});
-  return BufferRef(new (block) Buffer(static_cast<std::byte*>(data), bytes, std::move(owner), writable));
+  return BufferRef(new (block) Buffer(static_cast<std::byte*>(data), bytes, std::move(owner), writable, total));
 }
 
 void Buffer::destroy(Buffer* buffer) noexcept {
   if (!buffer->owner_) in_use.fetch_sub(buffer->size_, std::memory_order_relaxed);
+  const size_t block_bytes = buffer->block_bytes_;
   buffer->~Buffer();
-  std::free(buffer);
+  free_block(buffer, block_bytes);
 }
 
 size_t Buffer::bytes_in_use() noexcept { return in_use.load(std::memory_order_relaxed); }

@@ -35,14 +35,15 @@ class Buffer final : public RefCounted {
   static size_t bytes_in_use() noexcept;
 
  private:
-  Buffer(std::byte* data, size_t size, std::shared_ptr<void> owner, bool writable)
-      : data_(data), size_(size), owner_(std::move(owner)), writable_(writable) {}
+  Buffer(std::byte* data, size_t size, std::shared_ptr<void> owner, bool writable, size_t block_bytes)
+      : data_(data), size_(size), owner_(std::move(owner)), writable_(writable), block_bytes_(block_bytes) {}
   ~Buffer() = default;
 
   std::byte* data_;
   size_t size_;
   std::shared_ptr<void> owner_;  // set for foreign memory only
   bool writable_;
+  size_t block_bytes_;  // of the block that holds this header, for its return
 };
 
 using BufferRef = Ref<Buffer>;
