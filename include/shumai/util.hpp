@@ -38,7 +38,8 @@ template <class F>
 ProgressText as_text(F callback) {
   if constexpr (std::is_invocable_v<F&, int64_t>)
     return [callback = std::move(callback)](int64_t step) mutable { return std::string(callback(step)); };
-  else return [callback = std::move(callback)](int64_t) mutable { return std::string(callback()); };
+  else
+    return [callback = std::move(callback)](int64_t) mutable { return std::string(callback()); };
 }
 
 // 0 to n - 1 as a range; std::views::iota with libstdc++ 12 doesn't compile in clang 14.
@@ -66,7 +67,10 @@ concept Sized = requires(R& range) {
 };
 
 template <class F>
-concept TextCallback = requires(F f) { std::string(f()); } || requires(F f) { std::string(f(int64_t{})); };
+concept TextCallback = requires(F f) {
+  std::string(f());
+}
+|| requires(F f) { std::string(f(int64_t{})); };
 
 }  // namespace detail
 

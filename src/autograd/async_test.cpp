@@ -101,7 +101,8 @@ TEST(AsyncBackward, GoesOnWithTheRestWhileABranchWaits) {
 }
 
 TEST(AsyncBackward, AddsGradientsInTheOrderOfTheGraphNotOfArrival) {
-  const auto pass = [](std::chrono::milliseconds first, std::chrono::milliseconds second, std::chrono::milliseconds third) {
+  const auto pass = [](std::chrono::milliseconds first, std::chrono::milliseconds second,
+                       std::chrono::milliseconds third) {
     const Tensor x = leaf(1);
     const Tensor a = remote(x, first) * 1e8, b = remote(x, second) * 1.0, c = remote(x, third) * -1e8;
     return value(run((a + b + c).backward_async()).of(x));
@@ -189,7 +190,7 @@ TEST(AsyncBackward, GradientsHaveNoGraphUnlessAsked) {
   const Tensor x = leaf(3), weight = leaf(2);
   const Tensor out = with_grad_fn(x.detach(), {x}, [&](GradContext grad) -> Task<Tensor> {
     co_await util::sleep(1ms);
-    co_return grad.grad_in * weight;
+    co_return grad.grad_in* weight;
   });
   EXPECT_FALSE(run((out * 5.0).backward_async()).of(x).requires_grad());
 }

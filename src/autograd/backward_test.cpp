@@ -101,7 +101,8 @@ TEST(Jacobian, IsCastToTheTensorsDType) {
 }
 
 TEST(Backward, NeedsSomethingToDifferentiate) {
-  EXPECT_TRUE(contains(error_of(ErrorCode::kInvalidArgument, [] { (scalar(1.f) * 2.0).backward(); }), "requires gradients"));
+  EXPECT_TRUE(
+      contains(error_of(ErrorCode::kInvalidArgument, [] { (scalar(1.f) * 2.0).backward(); }), "requires gradients"));
 }
 
 TEST(Consumed, GraphsSaySo) {
@@ -283,7 +284,9 @@ TEST(CustomGradient, OfTheWrongShapeOrNumberIsTold) {
   const Tensor shape = with_grad_fn(x.detach(), {x}, [](GradContext) { return zeros({2}); });
   const std::string text = error_of(ErrorCode::kShapeMismatch, [&] { shape.backward(); });
   EXPECT_TRUE(contains(text, "input 0") && contains(text, "[2]")) << text;
-  const Tensor number = with_grad_fn(x.detach(), {x}, [](GradContext g) { return std::vector<Tensor>{g.grad_in, g.grad_in}; });
+  const Tensor number = with_grad_fn(x.detach(), {x}, [](GradContext g) {
+    return std::vector<Tensor>{g.grad_in, g.grad_in};
+  });
   error_of(ErrorCode::kInvalidArgument, [&] { number.backward(); });
 }
 

@@ -7,14 +7,44 @@
 namespace sm::kernels {
 
 enum class Unary : uint8_t {
-  kNegative, kAbsolute, kSign, kExp, kLog, kLog1p, kSqrt, kSin, kCos, kTanh, kSigmoid, kErf, kFloor, kCeil, kRint,
-  kRelu, kSquare, kReciprocal, kSoftplus, kBitwiseNot,
+  kNegative,
+  kAbsolute,
+  kSign,
+  kExp,
+  kLog,
+  kLog1p,
+  kSqrt,
+  kSin,
+  kCos,
+  kTanh,
+  kSigmoid,
+  kErf,
+  kFloor,
+  kCeil,
+  kRint,
+  kRelu,
+  kSquare,
+  kReciprocal,
+  kSoftplus,
+  kBitwiseNot,
 };
 
 enum class Predicate : uint8_t { kIsNan, kIsInf, kIsFinite, kLogicalNot };
 
 enum class Binary : uint8_t {
-  kAdd, kSub, kMul, kDiv, kMod, kPower, kMaximum, kMinimum, kBitwiseAnd, kBitwiseOr, kBitwiseXor, kLShift, kRShift,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kMod,
+  kPower,
+  kMaximum,
+  kMinimum,
+  kBitwiseAnd,
+  kBitwiseOr,
+  kBitwiseXor,
+  kLShift,
+  kRShift,
 };
 
 enum class Compare : uint8_t { kEq, kNeq, kLt, kLte, kGt, kGte, kLogicalAnd, kLogicalOr };

@@ -12,8 +12,8 @@ namespace sm::kernels {
 template <int N>
 struct Loop {
   std::array<char*, N> base;
-  Dims sizes;                    // outermost first; never empty
-  std::array<Dims, N> strides;   // of each operand along `sizes`
+  Dims sizes;                   // outermost first; never empty
+  std::array<Dims, N> strides;  // of each operand along `sizes`
 };
 
 struct Operand {
@@ -81,7 +81,7 @@ void run_loop(const Loop<N>& loop, Inner&& inner) {
   for (int axis = 0; axis < last; ++axis) outer *= loop.sizes[axis];
   if (outer == 0 || loop.sizes[last] == 0) return;
   Dims index(last, 0);
-  for (int64_t i = 0;; ) {
+  for (int64_t i = 0;;) {
     inner(at, step, loop.sizes[last]);
     if (++i == outer) return;
     for (int axis = last - 1; axis >= 0; --axis) {

@@ -10,14 +10,16 @@ Tensor mse(const Tensor& output, const Tensor& reference) { return mean(square(o
 Tensor mae(const Tensor& output, const Tensor& reference) { return mean(absolute(output - reference)); }
 
 Tensor huber(const Tensor& output, const Tensor& reference, double delta) {
-  if (!(delta > 0)) throw Error(ErrorCode::kInvalidArgument, "huber: delta must be above 0, got " + std::to_string(delta));
+  if (!(delta > 0))
+    throw Error(ErrorCode::kInvalidArgument, "huber: delta must be above 0, got " + std::to_string(delta));
   const Tensor distance = absolute(output - reference);
   return mean(where(distance <= delta, square(distance) * 0.5, (distance - 0.5 * delta) * delta));
 }
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& target) {
   if (logits.ndim() != 2)
-    throw Error(ErrorCode::kShapeMismatch, "cross_entropy: logits must be [samples, classes], got " + logits.shape().to_string());
+    throw Error(ErrorCode::kShapeMismatch,
+                "cross_entropy: logits must be [samples, classes], got " + logits.shape().to_string());
   const bool labels = is_integral(target.dtype());
   const Shape expected = labels ? Shape(logits.shape()[0]) : logits.shape();
   if (target.shape() != expected)

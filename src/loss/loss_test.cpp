@@ -49,7 +49,8 @@ TEST(Huber, IsQuadraticNearAndLinearFar) {
   EXPECT_DOUBLE_EQ(value(huber(tensor({-3.0}), 0.0)), 2.5);
   EXPECT_DOUBLE_EQ(value(huber(tensor({1.0}), 0.0)), 0.5);
   EXPECT_DOUBLE_EQ(value(huber(tensor({3.0}), 0.0, 2.0)), 2 * (3 - 1));
-  for (double delta : {0.0, -1.0, std::nan("")}) error_of(ErrorCode::kInvalidArgument, [=] { huber(ones({1}), 0.0, delta); });
+  for (double delta : {0.0, -1.0, std::nan("")})
+    error_of(ErrorCode::kInvalidArgument, [=] { huber(ones({1}), 0.0, delta); });
 }
 
 TEST(CrossEntropy, OfLabelsIsTheMeanNegativeLogProbability) {
@@ -59,7 +60,8 @@ TEST(CrossEntropy, OfLabelsIsTheMeanNegativeLogProbability) {
 
 TEST(CrossEntropy, OfProbabilitiesAgreesWithLabels) {
   const Tensor labels = tensor({2, 0});
-  EXPECT_DOUBLE_EQ(value(cross_entropy(logits(), astype(one_hot(labels, 3), DType::f64))), value(cross_entropy(logits(), labels)));
+  EXPECT_DOUBLE_EQ(value(cross_entropy(logits(), astype(one_hot(labels, 3), DType::f64))),
+                   value(cross_entropy(logits(), labels)));
   const Tensor even = full({2, 3}, 1 / 3., DType::f64);
   EXPECT_NEAR(value(cross_entropy(zeros({2, 3}, DType::f64), even)), std::log(3), 1e-14);
 }
@@ -109,7 +111,8 @@ TEST(Losses, HaveTheGradientOfTheirDifferences) {
   EXPECT_NO_THROW(gradcheck([](const Inputs& x) { return huber(x[0], x[1], 0.8); }, both, kExact));
   EXPECT_NO_THROW(gradcheck([](const Inputs& x) { return cross_entropy(x[0], softmax(x[1])); }, both, kExact));
   EXPECT_NO_THROW(gradcheck([&](const Inputs& x) { return cross_entropy(x[0], labels); }, {logits()}, kExact));
-  EXPECT_NO_THROW(gradcheck([&](const Inputs& x) { return binary_cross_entropy_with_logits(x[0], targets); }, {logits()}, kExact));
+  EXPECT_NO_THROW(
+      gradcheck([&](const Inputs& x) { return binary_cross_entropy_with_logits(x[0], targets); }, {logits()}, kExact));
 }
 
 TEST(Losses, KeepTheDTypeOfTheOutput) {

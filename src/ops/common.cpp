@@ -50,7 +50,8 @@ Dims normalize_axes(const Dims& axes, int ndim, const char* op) {
   for (int64_t axis : axes) {
     const int front = normalize_axis(axis, ndim, op);
     if (out.contains(front))
-      throw Error(ErrorCode::kInvalidArgument, std::string(op) + ": axis " + std::to_string(axis) + " is given twice in " + axes.to_string());
+      throw Error(ErrorCode::kInvalidArgument,
+                  std::string(op) + ": axis " + std::to_string(axis) + " is given twice in " + axes.to_string());
     if (ndim > 0) out.push_back(front);
   }
   std::sort(out.begin(), out.end());
@@ -60,8 +61,10 @@ Dims normalize_axes(const Dims& axes, int ndim, const char* op) {
 Shape reduced_shape(const Shape& shape, const Dims& axes, bool keep_dims) {
   Shape out;
   for (int i = 0; i < shape.size(); ++i) {
-    if (!axes.contains(i)) out.push_back(shape[i]);
-    else if (keep_dims) out.push_back(1);
+    if (!axes.contains(i))
+      out.push_back(shape[i]);
+    else if (keep_dims)
+      out.push_back(1);
   }
   return out;
 }
@@ -72,11 +75,13 @@ Tensor constant(double value, DType dtype) {
   return out;
 }
 
-std::vector<Sample> unary_cases() { return {{{Shape{2, 3}}, {}}, {{Shape{}}, {}}, {{Shape{0, 3}}, {}}, {{Shape{2, 1, 4}}, {}}}; }
+std::vector<Sample> unary_cases() {
+  return {{{Shape{2, 3}}, {}}, {{Shape{}}, {}}, {{Shape{0, 3}}, {}}, {{Shape{2, 1, 4}}, {}}};
+}
 
 std::vector<Sample> binary_cases() {
-  return {{{Shape{2, 3}, Shape{2, 3}}, {}}, {{Shape{2, 3}, Shape{3}}, {}},       {{Shape{2, 1}, Shape{1, 4}}, {}},
-          {{Shape{}, Shape{2, 2}}, {}},     {{Shape{3, 2, 2}, Shape{}}, {}},     {{Shape{0, 3}, Shape{1, 3}}, {}},
+  return {{{Shape{2, 3}, Shape{2, 3}}, {}}, {{Shape{2, 3}, Shape{3}}, {}},      {{Shape{2, 1}, Shape{1, 4}}, {}},
+          {{Shape{}, Shape{2, 2}}, {}},     {{Shape{3, 2, 2}, Shape{}}, {}},    {{Shape{0, 3}, Shape{1, 3}}, {}},
           {{Shape{}, Shape{}}, {}},         {{Shape{2, 1, 3}, Shape{4, 1}}, {}}};
 }
 

@@ -18,9 +18,15 @@ Tensor comparing(const Call& call) {
 Op row(std::string_view name, std::string_view js, std::string_view doc, Tensor (*forward)(const Call&),
        double (*reference)(double, double)) {
   // Small whole numbers, so that equality happens.
-  return {.name = name, .js = js, .args = {tensor_arg("tensor"), tensor_arg("other")}, .doc = doc, .forward = forward,
-          .gradient = Gradient::none("constant almost everywhere"), .reference = reference,
-          .samples = {{{0, 3, true}}, binary_cases(), false}, .dtypes = DTypes::kAny};
+  return {.name = name,
+          .js = js,
+          .args = {tensor_arg("tensor"), tensor_arg("other")},
+          .doc = doc,
+          .forward = forward,
+          .gradient = Gradient::none("constant almost everywhere"),
+          .reference = reference,
+          .samples = {{{0, 3, true}}, binary_cases(), false},
+          .dtypes = DTypes::kAny};
 }
 
 }  // namespace
@@ -28,8 +34,10 @@ Op row(std::string_view name, std::string_view js, std::string_view doc, Tensor 
 std::span<const Op> compare_ops() {
   static const std::vector<Op> rows = {
       row("eq", "eq", "a == b; boolean.", comparing<Compare::kEq>, [](double a, double b) { return double(a == b); }),
-      row("neq", "neq", "a != b; boolean.", comparing<Compare::kNeq>, [](double a, double b) { return double(a != b); }),
-      row("lt", "lt lessThan", "a < b; boolean.", comparing<Compare::kLt>, [](double a, double b) { return double(a < b); }),
+      row("neq", "neq", "a != b; boolean.", comparing<Compare::kNeq>,
+          [](double a, double b) { return double(a != b); }),
+      row("lt", "lt lessThan", "a < b; boolean.", comparing<Compare::kLt>,
+          [](double a, double b) { return double(a < b); }),
       row("lte", "lte lessThanEqual", "a <= b; boolean.", comparing<Compare::kLte>,
           [](double a, double b) { return double(a <= b); }),
       row("gt", "gt greaterThan", "a > b; boolean.", comparing<Compare::kGt>,

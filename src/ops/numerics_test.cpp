@@ -81,8 +81,9 @@ TEST(Log1p, IsExactForSmallNumbers) { EXPECT_FLOAT_EQ(log1p(scalar(1e-10f)).item
 
 TEST(NaN, GoesThroughExtremesAndArithmetic) {
   const Tensor x = tensor({1.f, kNaN, 3.f});
-  for (const Tensor& y : {amax(x), amin(x), sum(x), mean(x), maximum(x, 0.0).slice(0, 1, 2), minimum(0.0, x).slice(0, 1, 2),
-                          maximum(0.0, x).slice(0, 1, 2), sign(x).slice(0, 1, 2), relu(x).slice(0, 1, 2), clip(x, 0, 1).slice(0, 1, 2)})
+  for (const Tensor& y :
+       {amax(x), amin(x), sum(x), mean(x), maximum(x, 0.0).slice(0, 1, 2), minimum(0.0, x).slice(0, 1, 2),
+        maximum(0.0, x).slice(0, 1, 2), sign(x).slice(0, 1, 2), relu(x).slice(0, 1, 2), clip(x, 0, 1).slice(0, 1, 2)})
     EXPECT_TRUE(std::isnan(y.item<float>())) << y.to_string();
   EXPECT_EQ(argmax(x).item<int>(), 1);
   EXPECT_EQ(argmin(x).item<int>(), 1);
@@ -135,11 +136,13 @@ TEST(Division, ByZero) {
 
 TEST(Remainder, HasTheSignOfTheDivisor) {
   EXPECT_EQ((tensor({7, -7, 7, -7}) % tensor({3, 3, -3, -3})).to_vector<int>(), (std::vector<int>{1, 2, -2, -1}));
-  EXPECT_EQ(floats(tensor({5.5f, -5.5f, 5.5f, -5.5f}) % tensor({2.f, 2.f, -2.f, -2.f})), (Floats{1.5f, 0.5f, -0.5f, -1.5f}));
+  EXPECT_EQ(floats(tensor({5.5f, -5.5f, 5.5f, -5.5f}) % tensor({2.f, 2.f, -2.f, -2.f})),
+            (Floats{1.5f, 0.5f, -0.5f, -1.5f}));
 }
 
 TEST(IntegerPower, OfNegativeExponents) {
-  EXPECT_EQ(power(tensor({1, -1, -1, 2, 0}), tensor({-3, -3, -2, -1, -1})).to_vector<int>(), (std::vector<int>{1, -1, 1, 0, 0}));
+  EXPECT_EQ(power(tensor({1, -1, -1, 2, 0}), tensor({-3, -3, -2, -1, -1})).to_vector<int>(),
+            (std::vector<int>{1, -1, 1, 0, 0}));
 }
 
 TEST(Shifts, ReachTheWidth) {
@@ -158,8 +161,10 @@ TEST(Rounding, GoesToEven) {
 
 TEST(Casts, GoTowardsZeroAndNaNToZero) {
   EXPECT_EQ(astype(tensor({1.9f, -1.9f, kNaN}), DType::i32).to_vector<int>(), (std::vector<int>{1, -1, 0}));
-  EXPECT_EQ(astype(tensor({0.f, 0.1f, kNaN, -0.f}), DType::boolean).to_vector<bool>(), (std::vector<bool>{false, true, true, false}));
-  EXPECT_EQ(astype(tensor({kInf, -kInf}), DType::i64).to_vector<int64_t>(), (std::vector<int64_t>{INT64_MAX, INT64_MIN}));
+  EXPECT_EQ(astype(tensor({0.f, 0.1f, kNaN, -0.f}), DType::boolean).to_vector<bool>(),
+            (std::vector<bool>{false, true, true, false}));
+  EXPECT_EQ(astype(tensor({kInf, -kInf}), DType::i64).to_vector<int64_t>(),
+            (std::vector<int64_t>{INT64_MAX, INT64_MIN}));
   EXPECT_EQ(astype(scalar(1e19), DType::u64).to_vector<uint64_t>()[0], uint64_t{10'000'000'000'000'000'000u});
 }
 

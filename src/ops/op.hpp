@@ -75,8 +75,8 @@ class GradientCall {
 
   Tensor in(int i) const;
   Tensor out() const;
-  const Shape& shape(int i) const;  // of an input, always known
-  DType dtype(int i) const;         // of an input, always known
+  const Shape& shape(int i) const;      // of an input, always known
+  DType dtype(int i) const;             // of an input, always known
   int index() const { return index_; }  // the input whose gradient is asked for
   int count() const;
   bool flag(int i) const { return std::get<bool>(attr(i)); }
@@ -183,10 +183,10 @@ struct Samples {
 enum class DTypes : uint8_t { kAny, kNumeric, kFloating, kIntegral };
 
 struct Op {
-  std::string_view name;    // C++; snake_case
-  std::string_view js;      // JavaScript; further names after spaces are aliases
+  std::string_view name;  // C++; snake_case
+  std::string_view js;    // JavaScript; further names after spaces are aliases
   std::vector<Arg> args;
-  std::string_view doc;     // shapes, dtypes, errors; the paper behind a formula
+  std::string_view doc;  // shapes, dtypes, errors; the paper behind a formula
   Tensor (*forward)(const Call&);
   Gradient gradient;
   Reference reference;

@@ -13,8 +13,8 @@ namespace {
 constexpr int64_t kAbbreviateAbove = 1000;  // elements
 constexpr int64_t kEdge = 3;                // indices shown at either end of an abbreviated axis
 constexpr size_t kLineWidth = 80;
-constexpr int64_t kGap = -1;                // stands for the indices left out
-constexpr int kDigits = 4;                  // after the point, at most
+constexpr int64_t kGap = -1;  // stands for the indices left out
+constexpr int kDigits = 4;    // after the point, at most
 
 std::vector<int64_t> shown_indices(int64_t size, bool abbreviate) {
   std::vector<int64_t> indices;
@@ -90,8 +90,10 @@ class Printer {
     kernels::with_type(impl_.dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       const T value = *reinterpret_cast<const T*>(place);
-      if constexpr (std::is_integral_v<T>) texts_.push_back(fmt::format("{}", value));
-      else floats_.push_back(kernels::convert<double>(value));
+      if constexpr (std::is_integral_v<T>)
+        texts_.push_back(fmt::format("{}", value));
+      else
+        floats_.push_back(kernels::convert<double>(value));
     });
   }
 
@@ -114,8 +116,10 @@ class Printer {
     for (int64_t index : shown_[static_cast<size_t>(axis)]) {
       if (!first) separate(out, axis);
       first = false;
-      if (index == kGap) out += "...";
-      else write(out, axis + 1);
+      if (index == kGap)
+        out += "...";
+      else
+        write(out, axis + 1);
     }
     --column_;
     out += ']';
@@ -125,9 +129,12 @@ class Printer {
   void separate(std::string& out, int axis) {
     const int inner = rank() - 1 - axis;
     const size_t line = out.size() - (out.rfind('\n') + 1);  // npos + 1 is 0
-    if (inner > 0) out += "," + std::string(static_cast<size_t>(inner), '\n') + std::string(column_, ' ');
-    else if (line + 2 + texts_[0].size() >= kLineWidth) out += ",\n" + std::string(column_, ' ');
-    else out += ", ";
+    if (inner > 0)
+      out += "," + std::string(static_cast<size_t>(inner), '\n') + std::string(column_, ' ');
+    else if (line + 2 + texts_[0].size() >= kLineWidth)
+      out += ",\n" + std::string(column_, ' ');
+    else
+      out += ", ";
   }
 
   TensorImpl& impl_;

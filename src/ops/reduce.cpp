@@ -51,9 +51,8 @@ Tensor extreme_forward(const Call& call) {
   const Tensor& x = call.in(0);
   const Dims axes = normalize_axes(call.dims(0), x.ndim(), call.op.name.data());
   if (count_of(x.shape(), axes) == 0)
-    throw Error(ErrorCode::kShapeMismatch,
-                std::string(call.op.name) + ": needs at least one element along axes " + axes.to_string() +
-                    ", got shape " + x.shape().to_string());
+    throw Error(ErrorCode::kShapeMismatch, std::string(call.op.name) + ": needs at least one element along axes " +
+                                               axes.to_string() + ", got shape " + x.shape().to_string());
   return reduce_as(kind, x, axes, call.flag(1), x.dtype());
 }
 
@@ -76,9 +75,10 @@ Tensor arg_forward(const Call& call) {
     throw Error(ErrorCode::kShapeMismatch, std::string(name) + ": needs at least one element along axis " +
                                                std::to_string(axis) + ", got shape " + x.shape().to_string());
   const Dims axes(axis);
-  Tensor out = make_tensor(given.empty() ? reduced_shape(call.in(0).shape(), normalize_axes({}, call.in(0).ndim(), name), call.flag(1))
-                                         : reduced_shape(x.shape(), axes, call.flag(1)),
-                           DType::i64);
+  Tensor out = make_tensor(
+      given.empty() ? reduced_shape(call.in(0).shape(), normalize_axes({}, call.in(0).ndim(), name), call.flag(1))
+                    : reduced_shape(x.shape(), axes, call.flag(1)),
+      DType::i64);
   kernels::arg_reduce(largest, x, axis, out);
   return out;
 }
@@ -92,7 +92,8 @@ Tensor restored(const Tensor& reduced, const Shape& shape, const Dims& given) {
 Tensor extreme_gradient(const GradientCall& c) {
   const Tensor best = restored(c.out(), c.shape(0), c.dims(0)).detach();
   const Tensor hits = astype(eq(c.in(0).detach(), best), c.gradient.dtype());
-  return restored(c.gradient, c.shape(0), c.dims(0)) * (hits / sum(hits, normalize_axes(c.dims(0), c.shape(0).size(), "gradient"), true));
+  return restored(c.gradient, c.shape(0), c.dims(0)) *
+         (hits / sum(hits, normalize_axes(c.dims(0), c.shape(0).size(), "gradient"), true));
 }
 
 double degrees_of_freedom(const Shape& shape, const Dims& axes, double correction) {
@@ -155,8 +156,10 @@ Tensor sum_to_forward(const Call& call) {
   Dims axes;
   bool fits = shift >= 0;
   for (int i = 0; fits && i < x.ndim(); ++i) {
-    if (i < shift || (target[i - shift] == 1 && x.shape()[i] != 1)) axes.push_back(i);
-    else fits = target[i - shift] == x.shape()[i];
+    if (i < shift || (target[i - shift] == 1 && x.shape()[i] != 1))
+      axes.push_back(i);
+    else
+      fits = target[i - shift] == x.shape()[i];
   }
   if (!fits)
     throw Error(ErrorCode::kShapeMismatch,
@@ -247,28 +250,34 @@ template <bool largest>
 RefArray arg_reference(const RefCall& c) {
   const RefArray& x = c.in(0);
   const Dims axes = normalize_axes(c.dims(0), x.shape.size(), "reference");
-  RefArray best = fold(c, largest ? -1e300 : 1e300, [](double a, double v) { return largest ? std::max(a, v) : std::min(a, v); });
+  RefArray best =
+      fold(c, largest ? -1e300 : 1e300, [](double a, double v) { return largest ? std::max(a, v) : std::min(a, v); });
   RefArray out = best;
   const Dims kept_strides = contiguous_strides(reduced_shape(x.shape, axes, true));
   for (size_t flat = x.data.size(); flat-- > 0;) {
     int64_t rest = static_cast<int64_t>(flat), position = 0, along = 0;
     for (int axis = x.shape.size() - 1; axis >= 0; --axis) {
-      if (!axes.contains(axis)) position += rest % x.shape[axis] * kept_strides[axis];
-      else along = axes.size() == 1 ? rest % x.shape[axis] : 0;
+      if (!axes.contains(axis))
+        position += rest % x.shape[axis] * kept_strides[axis];
+      else
+        along = axes.size() == 1 ? rest % x.shape[axis] : 0;
       rest /= x.shape[axis];
     }
     if (c.dims(0).empty()) along = static_cast<int64_t>(flat);
-    if (x.data[flat] == best.data[static_cast<size_t>(position)]) out.data[static_cast<size_t>(position)] = static_cast<double>(along);
+    if (x.data[flat] == best.data[static_cast<size_t>(position)])
+      out.data[static_cast<size_t>(position)] = static_cast<double>(along);
   }
   return out;
 }
 
-std::vector<Arg> reducing_args() { return {tensor_arg("tensor"), dims_arg("axes", Dims()), bool_arg("keep_dims", false)}; }
+std::vector<Arg> reducing_args() {
+  return {tensor_arg("tensor"), dims_arg("axes", Dims()), bool_arg("keep_dims", false)};
+}
 
 std::vector<Sample> reducing_cases(bool with_empty = true) {
-  std::vector<Sample> cases = {{{Shape{2, 3, 4}}, {Dims(), false}},     {{Shape{2, 3, 4}}, {Dims{1}, false}},
-                               {{Shape{2, 3, 4}}, {Dims{-1}, true}},    {{Shape{2, 3, 4}}, {Dims{0, 2}, false}},
-                               {{Shape{70, 9}}, {Dims{0}, false}},      {{Shape{}}, {Dims(), false}},
+  std::vector<Sample> cases = {{{Shape{2, 3, 4}}, {Dims(), false}},  {{Shape{2, 3, 4}}, {Dims{1}, false}},
+                               {{Shape{2, 3, 4}}, {Dims{-1}, true}}, {{Shape{2, 3, 4}}, {Dims{0, 2}, false}},
+                               {{Shape{70, 9}}, {Dims{0}, false}},   {{Shape{}}, {Dims(), false}},
                                {{Shape{3, 33}}, {Dims{1}, false}}};
   if (with_empty) {
     cases.push_back({{Shape{0, 3}}, {Dims{0}, false}});
@@ -286,7 +295,10 @@ std::vector<Sample> spread_cases() {
 }
 
 std::vector<Sample> softmax_cases() {
-  return {{{Shape{2, 5}}, {int64_t{-1}}}, {{Shape{3, 2, 2}}, {int64_t{0}}}, {{Shape{4}}, {int64_t{0}}}, {{Shape{0, 3}}, {int64_t{1}}}};
+  return {{{Shape{2, 5}}, {int64_t{-1}}},
+          {{Shape{3, 2, 2}}, {int64_t{0}}},
+          {{Shape{4}}, {int64_t{0}}},
+          {{Shape{0, 3}}, {int64_t{1}}}};
 }
 
 }  // namespace
@@ -294,115 +306,187 @@ std::vector<Sample> softmax_cases() {
 std::span<const Op> reduce_ops() {
   static const Samples kAnywhere{{{-2, 2}}, reducing_cases()};
   static const Samples kNonEmpty{{{-2, 2}}, reducing_cases(false), false};
-  static const std::vector<Arg> kArgArgs = {tensor_arg("tensor"), dims_arg("axis", Dims()), bool_arg("keep_dims", false)};
+  static const std::vector<Arg> kArgArgs = {tensor_arg("tensor"), dims_arg("axis", Dims()),
+                                            bool_arg("keep_dims", false)};
   static const std::vector<Arg> kSpreadArgs = {tensor_arg("tensor"), dims_arg("axes", Dims()),
                                                bool_arg("keep_dims", false), float_arg("correction", 1.0)};
   static const std::vector<Op> rows = {
-      {.name = "sum", .js = "sum", .args = reducing_args(),
-       .doc = "The sum over `axes`, all of them when empty. Integers and booleans give int64.", .forward = sum_forward,
-       .gradient = {{kNothing, [](const GradientCall& c) {
+      {.name = "sum",
+       .js = "sum",
+       .args = reducing_args(),
+       .doc = "The sum over `axes`, all of them when empty. Integers and booleans give int64.",
+       .forward = sum_forward,
+       .gradient = {{kNothing,
+                     [](const GradientCall& c) {
                        return expand(restored(c.gradient, c.shape(0), c.dims(0)), c.shape(0));
                      }}},
-       .reference = sum_reference, .samples = kAnywhere, .dtypes = DTypes::kAny},
-      {.name = "mean", .js = "mean", .args = reducing_args(),
+       .reference = sum_reference,
+       .samples = kAnywhere,
+       .dtypes = DTypes::kAny},
+      {.name = "mean",
+       .js = "mean",
+       .args = reducing_args(),
        .doc = "The mean over `axes`, all of them when empty. Integers give float32; no elements give NaN.",
        .forward = mean_forward,
-       .gradient = {{kNothing, [](const GradientCall& c) {
+       .gradient = {{kNothing,
+                     [](const GradientCall& c) {
                        const Dims axes = normalize_axes(c.dims(0), c.shape(0).size(), "mean");
                        const double count = static_cast<double>(count_of(c.shape(0), axes));
                        return expand(restored(c.gradient, c.shape(0), c.dims(0)) / count, c.shape(0));
                      }}},
-       .reference = mean_reference, .samples = {{{-2, 2}}, reducing_cases(false)}},
-      {.name = "amax", .js = "amax max", .args = reducing_args(),
+       .reference = mean_reference,
+       .samples = {{{-2, 2}}, reducing_cases(false)}},
+      {.name = "amax",
+       .js = "amax max",
+       .args = reducing_args(),
        .doc = "The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share "
               "the gradient evenly.",
-       .forward = extreme_forward<Reduce::kMax>, .gradient = {{kIn0 | kOut, extreme_gradient}},
+       .forward = extreme_forward<Reduce::kMax>,
+       .gradient = {{kIn0 | kOut, extreme_gradient}},
        .reference = [](const RefCall& c) { return fold(c, -1e300, [](double a, double x) { return std::max(a, x); }); },
        .samples = kNonEmpty},
-      {.name = "amin", .js = "amin min", .args = reducing_args(),
+      {.name = "amin",
+       .js = "amin min",
+       .args = reducing_args(),
        .doc = "The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share "
               "the gradient evenly.",
-       .forward = extreme_forward<Reduce::kMin>, .gradient = {{kIn0 | kOut, extreme_gradient}},
+       .forward = extreme_forward<Reduce::kMin>,
+       .gradient = {{kIn0 | kOut, extreme_gradient}},
        .reference = [](const RefCall& c) { return fold(c, 1e300, [](double a, double x) { return std::min(a, x); }); },
        .samples = kNonEmpty},
-      {.name = "argmax", .js = "argmax", .args = kArgArgs,
+      {.name = "argmax",
+       .js = "argmax",
+       .args = kArgArgs,
        .doc = "The position of the first largest element along `axis`, or in row order without one; int64.",
-       .forward = arg_forward<true>, .gradient = Gradient::none("positions have no gradient"),
+       .forward = arg_forward<true>,
+       .gradient = Gradient::none("positions have no gradient"),
        .reference = arg_reference<true>,
-       .samples = {{{-2, 2}}, {{{Shape{3, 5}}, {Dims{1}, false}}, {{Shape{3, 5}}, {Dims{0}, true}}, {{Shape{3, 5}}, {Dims(), false}}, {{Shape{}}, {Dims(), false}}}}},
-      {.name = "argmin", .js = "argmin", .args = kArgArgs,
+       .samples = {{{-2, 2}},
+                   {{{Shape{3, 5}}, {Dims{1}, false}},
+                    {{Shape{3, 5}}, {Dims{0}, true}},
+                    {{Shape{3, 5}}, {Dims(), false}},
+                    {{Shape{}}, {Dims(), false}}}}},
+      {.name = "argmin",
+       .js = "argmin",
+       .args = kArgArgs,
        .doc = "The position of the first smallest element along `axis`, or in row order without one; int64.",
-       .forward = arg_forward<false>, .gradient = Gradient::none("positions have no gradient"),
+       .forward = arg_forward<false>,
+       .gradient = Gradient::none("positions have no gradient"),
        .reference = arg_reference<false>,
-       .samples = {{{-2, 2}}, {{{Shape{3, 5}}, {Dims{1}, false}}, {{Shape{3, 5}}, {Dims{0}, true}}, {{Shape{3, 5}}, {Dims(), false}}}}},
-      {.name = "all", .js = "all", .args = reducing_args(), .doc = "Whether no element over `axes` is zero; boolean.",
-       .forward = logic_forward<Reduce::kAll>, .gradient = Gradient::none("booleans have no gradient"),
-       .reference = [](const RefCall& c) { return fold(c, 1, [](double a, double x) { return double(a != 0 && x != 0); }); },
-       .samples = {{{0, 3, true}}, reducing_cases()}, .dtypes = DTypes::kAny},
-      {.name = "any", .js = "any", .args = reducing_args(), .doc = "Whether some element over `axes` isn't zero; boolean.",
-       .forward = logic_forward<Reduce::kAny>, .gradient = Gradient::none("booleans have no gradient"),
-       .reference = [](const RefCall& c) { return fold(c, 0, [](double a, double x) { return double(a != 0 || x != 0); }); },
-       .samples = {{{0, 2, true}}, reducing_cases()}, .dtypes = DTypes::kAny},
-      {.name = "variance", .js = "variance var", .args = kSpreadArgs,
+       .samples = {{{-2, 2}},
+                   {{{Shape{3, 5}}, {Dims{1}, false}},
+                    {{Shape{3, 5}}, {Dims{0}, true}},
+                    {{Shape{3, 5}}, {Dims(), false}}}}},
+      {.name = "all",
+       .js = "all",
+       .args = reducing_args(),
+       .doc = "Whether no element over `axes` is zero; boolean.",
+       .forward = logic_forward<Reduce::kAll>,
+       .gradient = Gradient::none("booleans have no gradient"),
+       .reference =
+           [](const RefCall& c) { return fold(c, 1, [](double a, double x) { return double(a != 0 && x != 0); }); },
+       .samples = {{{0, 3, true}}, reducing_cases()},
+       .dtypes = DTypes::kAny},
+      {.name = "any",
+       .js = "any",
+       .args = reducing_args(),
+       .doc = "Whether some element over `axes` isn't zero; boolean.",
+       .forward = logic_forward<Reduce::kAny>,
+       .gradient = Gradient::none("booleans have no gradient"),
+       .reference =
+           [](const RefCall& c) { return fold(c, 0, [](double a, double x) { return double(a != 0 || x != 0); }); },
+       .samples = {{{0, 2, true}}, reducing_cases()},
+       .dtypes = DTypes::kAny},
+      {.name = "variance",
+       .js = "variance var",
+       .args = kSpreadArgs,
        .doc = "The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as "
               "PyTorch's default; 0 for the population). Integers give float32.",
-       .forward = variance_forward, .gradient = Gradient::composed(), .reference = variance_reference,
+       .forward = variance_forward,
+       .gradient = Gradient::composed(),
+       .reference = variance_reference,
        .samples = {{{-2, 2}}, spread_cases()}},
-      {.name = "std", .js = "std", .args = kSpreadArgs,
+      {.name = "std",
+       .js = "std",
+       .args = kSpreadArgs,
        .doc = "The square root of the variance; see `variance`. Integers give float32. The gradient at 0 is 0.",
-       .forward = std_forward, .gradient = {{kIn0 | kOut, std_gradient}},
-       .reference = [](const RefCall& c) {
-         RefArray out = variance_reference(c);
-         for (double& x : out.data) x = std::sqrt(x);
-         return out;
-       },
+       .forward = std_forward,
+       .gradient = {{kIn0 | kOut, std_gradient}},
+       .reference =
+           [](const RefCall& c) {
+             RefArray out = variance_reference(c);
+             for (double& x : out.data) x = std::sqrt(x);
+             return out;
+           },
        .samples = {{{-2, 2}}, spread_cases()}},
-      {.name = "softmax", .js = "softmax", .args = {tensor_arg("tensor"), int_arg("axis", -1)},
-       .doc = "exp(x) divided by its sum along `axis`, without overflow. Integers give float32.", .forward = softmax_forward,
-       .gradient = {{kOut, [](const GradientCall& c) {
+      {.name = "softmax",
+       .js = "softmax",
+       .args = {tensor_arg("tensor"), int_arg("axis", -1)},
+       .doc = "exp(x) divided by its sum along `axis`, without overflow. Integers give float32.",
+       .forward = softmax_forward,
+       .gradient = {{kOut,
+                     [](const GradientCall& c) {
                        const Tensor out = c.out();
                        return out * (c.gradient - sum(c.gradient * out, Dims(c.integer(0)), true));
                      }}},
-       .reference = softmax_reference, .samples = {{{-2, 2}}, softmax_cases()}},
-      {.name = "log_softmax", .js = "logSoftmax", .args = {tensor_arg("tensor"), int_arg("axis", -1)},
-       .doc = "log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32.", .forward = log_softmax_forward,
-       .gradient = {{kOut, [](const GradientCall& c) {
+       .reference = softmax_reference,
+       .samples = {{{-2, 2}}, softmax_cases()}},
+      {.name = "log_softmax",
+       .js = "logSoftmax",
+       .args = {tensor_arg("tensor"), int_arg("axis", -1)},
+       .doc = "log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32.",
+       .forward = log_softmax_forward,
+       .gradient = {{kOut,
+                     [](const GradientCall& c) {
                        return c.gradient - exp(c.out()) * sum(c.gradient, Dims(c.integer(0)), true);
                      }}},
-       .reference = log_softmax_reference, .samples = {{{-2, 2}}, softmax_cases()}},
-      {.name = "logsumexp", .js = "logsumexp", .args = reducing_args(),
-       .doc = "log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32.", .forward = logsumexp_forward,
-       .gradient = {{kIn0 | kOut, [](const GradientCall& c) {
+       .reference = log_softmax_reference,
+       .samples = {{{-2, 2}}, softmax_cases()}},
+      {.name = "logsumexp",
+       .js = "logsumexp",
+       .args = reducing_args(),
+       .doc = "log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32.",
+       .forward = logsumexp_forward,
+       .gradient = {{kIn0 | kOut,
+                     [](const GradientCall& c) {
                        const Tensor out = restored(c.out(), c.shape(0), c.dims(0));
                        return restored(c.gradient, c.shape(0), c.dims(0)) * exp(c.in(0) - out);
                      }}},
-       .reference = [](const RefCall& c) {
-         RefArray out = fold(c, 0, [](double a, double x) { return a + std::exp(x); });
-         for (double& x : out.data) x = std::log(x);
-         return out;
-       },
+       .reference =
+           [](const RefCall& c) {
+             RefArray out = fold(c, 0, [](double a, double x) { return a + std::exp(x); });
+             for (double& x : out.data) x = std::log(x);
+             return out;
+           },
        .samples = {{{-2, 2}}, reducing_cases(false)}},
-      {.name = "sum_to", .js = "sumTo", .args = {tensor_arg("tensor"), dims_arg("shape")},
+      {.name = "sum_to",
+       .js = "sumTo",
+       .args = {tensor_arg("tensor"), dims_arg("shape")},
        .doc = "Sums over the axes along which `shape` was broadcast: what undoes broadcasting in a gradient. Integers "
               "give int64.",
        .forward = sum_to_forward,
        .gradient = {{kNothing, [](const GradientCall& c) { return expand(c.gradient, c.shape(0)); }}},
-       .reference = [](const RefCall& c) {
-         const RefArray& x = c.in(0);
-         const Shape& target = c.dims(0);
-         RefArray out{target, std::vector<double>(static_cast<size_t>(elements_of(target)), 0.0)};
-         for (size_t flat = 0; flat < x.data.size(); ++flat) {
-           int64_t rest = static_cast<int64_t>(flat), position = 0, step = 1;
-           for (int axis = x.shape.size() - 1, mine = target.size() - 1; mine >= 0; --axis, --mine) {
-             if (target[mine] != 1) position += rest % x.shape[axis] * step;
-             step *= target[mine];
-             rest /= x.shape[axis];
-           }
-           out.data[static_cast<size_t>(position)] += x.data[flat];
-         }
-         return out;
-       },
-       .samples = {{{-2, 2}}, {{{Shape{2, 3}}, {Dims{3}}}, {{Shape{2, 3}}, {Dims{2, 1}}}, {{Shape{4, 2, 3}}, {Dims()}}, {{Shape{2, 3}}, {Dims{2, 3}}}}}},
+       .reference =
+           [](const RefCall& c) {
+             const RefArray& x = c.in(0);
+             const Shape& target = c.dims(0);
+             RefArray out{target, std::vector<double>(static_cast<size_t>(elements_of(target)), 0.0)};
+             for (size_t flat = 0; flat < x.data.size(); ++flat) {
+               int64_t rest = static_cast<int64_t>(flat), position = 0, step = 1;
+               for (int axis = x.shape.size() - 1, mine = target.size() - 1; mine >= 0; --axis, --mine) {
+                 if (target[mine] != 1) position += rest % x.shape[axis] * step;
+                 step *= target[mine];
+                 rest /= x.shape[axis];
+               }
+               out.data[static_cast<size_t>(position)] += x.data[flat];
+             }
+             return out;
+           },
+       .samples = {{{-2, 2}},
+                   {{{Shape{2, 3}}, {Dims{3}}},
+                    {{Shape{2, 3}}, {Dims{2, 1}}},
+                    {{Shape{4, 2, 3}}, {Dims()}},
+                    {{Shape{2, 3}}, {Dims{2, 3}}}}}},
   };
   return rows;
 }

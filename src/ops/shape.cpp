@@ -14,13 +14,19 @@ Shape resolve_shape(const Shape& from, const Dims& asked, const char* op) {
   int free_axis = -1;
   int64_t known = 1;
   for (int i = 0; i < out.size(); ++i) {
-    if (out[i] >= 0) known *= out[i];
-    else if (out[i] == -1 && free_axis < 0) free_axis = i;
-    else throw Error(ErrorCode::kInvalidArgument, std::string(op) + ": sizes must be 0 or more, with at most one -1, got " + asked.to_string());
+    if (out[i] >= 0)
+      known *= out[i];
+    else if (out[i] == -1 && free_axis < 0)
+      free_axis = i;
+    else
+      throw Error(ErrorCode::kInvalidArgument,
+                  std::string(op) + ": sizes must be 0 or more, with at most one -1, got " + asked.to_string());
   }
   const int64_t count = elements_of(from);
-  if (free_axis >= 0 && known > 0 && count % known == 0) out[free_axis] = count / known;
-  else if (free_axis >= 0) out[free_axis] = known == 0 && count == 0 ? 0 : -1;
+  if (free_axis >= 0 && known > 0 && count % known == 0)
+    out[free_axis] = count / known;
+  else if (free_axis >= 0)
+    out[free_axis] = known == 0 && count == 0 ? 0 : -1;
   if ((free_axis >= 0 && out[free_axis] < 0) || elements_of(out) != count)
     throw Error(ErrorCode::kShapeMismatch, std::string(op) + ": can't make shape " + asked.to_string() + " of " +
                                                from.to_string() + " (" + std::to_string(count) + " elements)");
@@ -41,7 +47,8 @@ Dims permutation(const Dims& given, int ndim, const char* op) {
   bool fits = axes.size() == ndim;
   for (int i = 0; fits && i < ndim; ++i) fits = axes.contains(i);
   if (!fits)
-    throw Error(ErrorCode::kInvalidArgument, std::string(op) + ": axes must name each of " + std::to_string(ndim) + " dimensions once, got " + given.to_string());
+    throw Error(ErrorCode::kInvalidArgument, std::string(op) + ": axes must name each of " + std::to_string(ndim) +
+                                                 " dimensions once, got " + given.to_string());
   return axes;
 }
 
@@ -66,12 +73,15 @@ Tensor expand_forward(const Call& call) {
   for (int i = 0; fits && i < x.ndim(); ++i) {
     int64_t& size = shape[shift + i];
     if (size == -1) size = x.shape()[i];
-    if (x.shape()[i] == size) strides[shift + i] = x.strides()[i];
-    else fits = x.shape()[i] == 1;
+    if (x.shape()[i] == size)
+      strides[shift + i] = x.strides()[i];
+    else
+      fits = x.shape()[i] == 1;
   }
   for (int i = 0; i < std::min(shift, shape.size()); ++i) fits = fits && shape[i] >= 0;
   if (!fits)
-    throw Error(ErrorCode::kShapeMismatch, "expand: " + x.shape().to_string() + " doesn't broadcast to " + call.dims(0).to_string());
+    throw Error(ErrorCode::kShapeMismatch,
+                "expand: " + x.shape().to_string() + " doesn't broadcast to " + call.dims(0).to_string());
   return make_view(x, shape, strides, x.impl()->offset);
 }
 
@@ -84,7 +94,8 @@ Tensor squeeze_forward(const Call& call) {
     const bool asked = axes.contains(i);
     if (asked && x.shape()[i] == 1) continue;
     if (asked && !call.dims(0).empty())
-      throw Error(ErrorCode::kShapeMismatch, "squeeze: axis " + std::to_string(i) + " of " + x.shape().to_string() + " isn't of size 1");
+      throw Error(ErrorCode::kShapeMismatch,
+                  "squeeze: axis " + std::to_string(i) + " of " + x.shape().to_string() + " isn't of size 1");
     shape.push_back(x.shape()[i]);
     strides.push_back(x.strides()[i]);
   }
@@ -147,7 +158,8 @@ Tensor unslice_forward(const Call& call) {
   kernels::fill(out, 0);
   const Tensor target = window_view(out, w);
   if (target.shape() != call.in(0).shape())
-    throw Error(ErrorCode::kShapeMismatch, "unslice: the window has shape " + target.shape().to_string() + ", got " + call.in(0).shape().to_string());
+    throw Error(ErrorCode::kShapeMismatch, "unslice: the window has shape " + target.shape().to_string() + ", got " +
+                                               call.in(0).shape().to_string());
   kernels::copy(call.in(0), target);
   return out;
 }
@@ -163,8 +175,9 @@ Tensor concatenate_forward(const Call& call) {
     const int64_t size = same.size() == shape.size() ? same[axis] : 0;
     if (same.size() == shape.size()) same[axis] = shape[axis];
     if (same != shape)
-      throw Error(ErrorCode::kShapeMismatch, "concatenate: shapes must be equal but for axis " + std::to_string(axis) + ", got " +
-                                                 call.in(0).shape().to_string() + " and " + call.in(i).shape().to_string());
+      throw Error(ErrorCode::kShapeMismatch, "concatenate: shapes must be equal but for axis " + std::to_string(axis) +
+                                                 ", got " + call.in(0).shape().to_string() + " and " +
+                                                 call.in(i).shape().to_string());
     shape[axis] += size;
   }
   Tensor out = make_tensor(shape, dtype);
@@ -190,7 +203,8 @@ Tensor stack_forward(const Call& call) {
   std::vector<Tensor> rows;
   for (int i = 0; i < call.count(); ++i) {
     if (call.in(i).shape() != call.in(0).shape())
-      throw Error(ErrorCode::kShapeMismatch, "stack: shapes must be equal, got " + call.in(0).shape().to_string() + " and " + call.in(i).shape().to_string());
+      throw Error(ErrorCode::kShapeMismatch, "stack: shapes must be equal, got " + call.in(0).shape().to_string() +
+                                                 " and " + call.in(i).shape().to_string());
     rows.push_back(unsqueeze(call.in(i), call.integer(0)));
   }
   return concatenate(rows, call.integer(0));
@@ -200,10 +214,12 @@ Tensor pad_forward(const Call& call) {
   const Tensor& x = call.in(0);
   const Dims& before = call.dims(0);
   const Dims& after = call.dims(1);
-  if (before.size() != x.ndim() || after.size() != x.ndim() || std::any_of(before.begin(), before.end(), [](int64_t n) { return n < 0; }) ||
+  if (before.size() != x.ndim() || after.size() != x.ndim() ||
+      std::any_of(before.begin(), before.end(), [](int64_t n) { return n < 0; }) ||
       std::any_of(after.begin(), after.end(), [](int64_t n) { return n < 0; }))
-    throw Error(ErrorCode::kInvalidArgument, "pad: needs a size of 0 or more before and after each of " + std::to_string(x.ndim()) +
-                                                 " axes, got " + before.to_string() + " and " + after.to_string());
+    throw Error(ErrorCode::kInvalidArgument, "pad: needs a size of 0 or more before and after each of " +
+                                                 std::to_string(x.ndim()) + " axes, got " + before.to_string() +
+                                                 " and " + after.to_string());
   Shape shape = x.shape();
   for (int i = 0; i < x.ndim(); ++i) shape[i] += before[i] + after[i];
   Tensor out = make_tensor(shape, x.dtype());
@@ -229,7 +245,8 @@ Tensor astype_forward(const Call& call) {
 
 RefArray same_data(const RefCall& c, Shape shape) { return {std::move(shape), c.in(0).data}; }
 
-// Builds an output whose element at each position is that of input 0 at `source(position)`; a negative index gives `fallback`.
+// Builds an output whose element at each position is that of input 0 at `source(position)`; a negative index gives
+// `fallback`.
 template <class F>
 RefArray gathered(const RefArray& x, const Shape& shape, double fallback, F source) {
   RefArray out{shape, {}};

@@ -47,11 +47,11 @@ TEST(Promote, AgreesWithPyTorchsTable) {
   using enum DType;
   constexpr DType kAxis[] = {u8, i8, i16, i32, i64, f16, bf16, f32, f64, boolean};
   constexpr DType kTable[10][10] = {
-      {u8, i16, i16, i32, i64, f16, bf16, f32, f64, u8},    {i16, i8, i16, i32, i64, f16, bf16, f32, f64, i8},
-      {i16, i16, i16, i32, i64, f16, bf16, f32, f64, i16},  {i32, i32, i32, i32, i64, f16, bf16, f32, f64, i32},
-      {i64, i64, i64, i64, i64, f16, bf16, f32, f64, i64},  {f16, f16, f16, f16, f16, f16, f32, f32, f64, f16},
+      {u8, i16, i16, i32, i64, f16, bf16, f32, f64, u8},         {i16, i8, i16, i32, i64, f16, bf16, f32, f64, i8},
+      {i16, i16, i16, i32, i64, f16, bf16, f32, f64, i16},       {i32, i32, i32, i32, i64, f16, bf16, f32, f64, i32},
+      {i64, i64, i64, i64, i64, f16, bf16, f32, f64, i64},       {f16, f16, f16, f16, f16, f16, f32, f32, f64, f16},
       {bf16, bf16, bf16, bf16, bf16, f32, bf16, f32, f64, bf16}, {f32, f32, f32, f32, f32, f32, f32, f32, f64, f32},
-      {f64, f64, f64, f64, f64, f64, f64, f64, f64, f64},   {u8, i8, i16, i32, i64, f16, bf16, f32, f64, boolean}};
+      {f64, f64, f64, f64, f64, f64, f64, f64, f64, f64},        {u8, i8, i16, i32, i64, f16, bf16, f32, f64, boolean}};
   for (int i = 0; i < 10; ++i)
     for (int j = 0; j < 10; ++j)
       EXPECT_EQ(promote(kAxis[i], kAxis[j]), kTable[i][j]) << name_of(kAxis[i]) << " and " << name_of(kAxis[j]);
@@ -109,8 +109,10 @@ TYPED_TEST(HalfPrecision, EveryPatternDecodesAsTheFormatSays) {
     const auto pattern = static_cast<uint16_t>(bits);
     const float got = static_cast<float>(this->of(pattern));
     const double want = decoded(pattern, this->kExponent, this->kFraction);
-    if (std::isnan(want)) ASSERT_TRUE(std::isnan(got)) << bits;
-    else ASSERT_EQ(got, want) << bits;
+    if (std::isnan(want))
+      ASSERT_TRUE(std::isnan(got)) << bits;
+    else
+      ASSERT_EQ(got, want) << bits;
     ASSERT_TRUE(std::isnan(want) || std::signbit(got) == (bits >= 32768)) << bits;
   }
 }
@@ -120,8 +122,10 @@ TYPED_TEST(HalfPrecision, EveryPatternSurvivesTheWayThroughFloat) {
     const auto pattern = static_cast<uint16_t>(bits);
     const float value = static_cast<float>(this->of(pattern));
     const uint16_t back = this->rounded(value);
-    if (std::isnan(value)) ASSERT_TRUE(std::isnan(static_cast<float>(this->of(back)))) << bits;
-    else ASSERT_EQ(back, pattern);
+    if (std::isnan(value))
+      ASSERT_TRUE(std::isnan(static_cast<float>(this->of(back)))) << bits;
+    else
+      ASSERT_EQ(back, pattern);
   }
 }
 

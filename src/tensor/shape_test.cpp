@@ -77,7 +77,8 @@ TEST_P(DimsOfSize, InsertAndEraseAreInverse) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(AroundInline, DimsOfSize, testing::Values(1, Dims::kInline - 1, Dims::kInline, Dims::kInline + 1, 63));
+INSTANTIATE_TEST_SUITE_P(AroundInline, DimsOfSize,
+                         testing::Values(1, Dims::kInline - 1, Dims::kInline, Dims::kInline + 1, 63));
 
 TEST(Dims, HoldUpTo64) {
   EXPECT_EQ(counting(64).size(), 64);
@@ -125,7 +126,8 @@ TEST(Broadcast, FollowsNumPy) {
 
 TEST(Broadcast, NamesTheOpBothShapesAndTheRule) {
   const std::string text = error_of([] { broadcast({2, 3}, {2, 4}, "add"); }, ErrorCode::kShapeMismatch);
-  for (const char* part : {"add: ", "[2, 3]", "[2, 4]", "equal or 1"}) EXPECT_NE(text.find(part), std::string::npos) << text;
+  for (const char* part : {"add: ", "[2, 3]", "[2, 4]", "equal or 1"})
+    EXPECT_NE(text.find(part), std::string::npos) << text;
   error_of([] { broadcast({2}, {0}, "add"); }, ErrorCode::kShapeMismatch);
   error_of([] { broadcast({2, 3}, {2}, "add"); }, ErrorCode::kShapeMismatch);
 }

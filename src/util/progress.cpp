@@ -50,7 +50,9 @@ std::string duration_text(double seconds) {
 
 bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; }
 
-int columns_of(std::string_view text) { return static_cast<int>(std::count_if(text.begin(), text.end(), begins_character)); }
+int columns_of(std::string_view text) {
+  return static_cast<int>(std::count_if(text.begin(), text.end(), begins_character));
+}
 
 }  // namespace
 
@@ -66,8 +68,10 @@ std::string bar_of(double share, int columns, bool unicode) {
   std::string bar;
   for (int i = 0; i < columns; ++i) {
     const int here = std::clamp(filled - i * parts, 0, parts);
-    if (unicode) bar += kEighths[here];
-    else bar += here ? '#' : '.';
+    if (unicode)
+      bar += kEighths[here];
+    else
+      bar += here ? '#' : '.';
   }
   return bar;
 }
@@ -125,8 +129,10 @@ void Progress::draw() {
   drawn_ = screen_.now();
   const double seconds = Seconds(drawn_ - start_).count();
   // Written at once, so that lines of other threads don't come in between.
-  if (screen_.terminal) screen_.write("\r" + line(seconds) + "\x1b[K");
-  else screen_.write(fitted(facts(seconds), 1000) + "\n");
+  if (screen_.terminal)
+    screen_.write("\r" + line(seconds) + "\x1b[K");
+  else
+    screen_.write(fitted(facts(seconds), 1000) + "\n");
 }
 
 }  // namespace sm::util

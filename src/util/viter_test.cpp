@@ -83,7 +83,9 @@ TEST(ProgressOnATerminal, NeverWraps) {
     for (bool unicode : {false, true}) {
       FakeScreen screen;
       screen.columns = columns;
-      Progress progress(1000, [](int64_t) { return "loss 0.1234567 after ünïcödé " + std::string(150, 'x'); }, screen.as(true, unicode));
+      Progress progress(
+          1000, [](int64_t) { return "loss 0.1234567 after ünïcödé " + std::string(150, 'x'); },
+          screen.as(true, unicode));
       for (int i = 0; i < 300; ++i) {
         screen.time += 100ms;
         progress.advance();
@@ -95,7 +97,8 @@ TEST(ProgressOnATerminal, NeverWraps) {
 
 TEST(ProgressOnATerminal, HasRoomForATextIn80Columns) {
   FakeScreen screen;
-  Progress progress(100'000, [](int64_t step) { return "loss 0.0123 at " + std::to_string(step); }, screen.as(true));
+  Progress progress(
+      100'000, [](int64_t step) { return "loss 0.0123 at " + std::to_string(step); }, screen.as(true));
   screen.time += 100ms;
   progress.advance();
   EXPECT_NE(screen.line().find("loss 0.0123 at 0"), std::string::npos) << screen.line();
@@ -104,7 +107,8 @@ TEST(ProgressOnATerminal, HasRoomForATextIn80Columns) {
 
 TEST(ProgressOnATerminal, MakesALineOfATextOfSeveral) {
   FakeScreen screen;
-  Progress progress(10, [](int64_t) { return "a\nb\rc\x1b[2J"; }, screen.as(true));
+  Progress progress(
+      10, [](int64_t) { return "a\nb\rc\x1b[2J"; }, screen.as(true));
   screen.time += 1s;
   progress.advance();
   EXPECT_NE(screen.line().find("a b c [2J"), std::string::npos) << screen.line();
@@ -112,14 +116,16 @@ TEST(ProgressOnATerminal, MakesALineOfATextOfSeveral) {
 
 TEST(ProgressElsewhere, WritesAPlainLineEveryFiveSecondsAndALastOne) {
   FakeScreen screen;
-  Progress progress(120, [](int64_t step) { return "step " + std::to_string(step); }, screen.as(false));
+  Progress progress(
+      120, [](int64_t step) { return "step " + std::to_string(step); }, screen.as(false));
   for (int i = 0; i < 120; ++i) {
     screen.time += 100ms;
     progress.advance();
   }
   progress.end();
-  EXPECT_EQ(screen.written, (std::vector<std::string>{"50/120 10/s 0:07 left step 49\n", "100/120 10/s 0:02 left step 99\n",
-                                                      "120/120 10/s 0:12 step 119\n"}));
+  EXPECT_EQ(screen.written,
+            (std::vector<std::string>{"50/120 10/s 0:07 left step 49\n", "100/120 10/s 0:02 left step 99\n",
+                                      "120/120 10/s 0:12 step 119\n"}));
 }
 
 TEST(Progress, ShowsSlowRatesWithDigits) {
@@ -140,7 +146,8 @@ TEST(Progress, OfNothingIsDone) {
 TEST(Progress, AsksForTheTextOnlyToDrawIt) {
   FakeScreen screen;
   int asked = 0;
-  Progress progress(1000, [&](int64_t) { return ++asked, ""; }, screen.as(true));
+  Progress progress(
+      1000, [&](int64_t) { return ++asked, ""; }, screen.as(true));
   for (int i = 0; i < 1000; ++i) progress.advance();
   EXPECT_EQ(asked, 0);
   progress.end();
@@ -163,7 +170,8 @@ TEST(Fitted, CutsBetweenCharacters) {
 }
 
 template <class Range>
-std::string shown_by(Range&& range, const std::function<void()>& body = [] {}) {
+std::string shown_by(
+    Range&& range, const std::function<void()>& body = [] {}) {
   testing::internal::CaptureStderr();
   {
     auto walk = std::forward<Range>(range);

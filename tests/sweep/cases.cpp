@@ -71,7 +71,8 @@ Tensor filled(const Shape& shape, DType dtype, const std::function<double()>& ne
 // Keeps numbers that a kinked function can be differentiated at.
 class ClearOfKinks {
  public:
-  ClearOfKinks(const Case& one, double width, int64_t count) : gap_(std::min(1e-3, width / (16.0 * double(count + 1)))) {
+  ClearOfKinks(const Case& one, double width, int64_t count)
+      : gap_(std::min(1e-3, width / (16.0 * double(count + 1)))) {
     for (const Attr& attr : one.attrs)
       if (const double* value = std::get_if<double>(&attr)) taken_.push_back(*value);
   }
@@ -96,10 +97,14 @@ class ClearOfKinks {
 
 double rounding(DType dtype) {
   switch (dtype) {
-    case DType::f16: return 0x1p-11;
-    case DType::bf16: return 0x1p-8;
-    case DType::f32: return 0x1p-24;
-    default: return 0x1p-53;
+    case DType::f16:
+      return 0x1p-11;
+    case DType::bf16:
+      return 0x1p-8;
+    case DType::f32:
+      return 0x1p-24;
+    default:
+      return 0x1p-53;
   }
 }
 
@@ -149,7 +154,8 @@ std::vector<DType> admitted(const Op& op) {
 }
 
 bool is_index(const Op& op, size_t input) {
-  const bool all = std::all_of(op.samples.ranges.begin(), op.samples.ranges.end(), [](const Range& r) { return r.integer; });
+  const bool all =
+      std::all_of(op.samples.ranges.begin(), op.samples.ranges.end(), [](const Range& r) { return r.integer; });
   return !all && range_of(op, input).integer;
 }
 
@@ -165,7 +171,8 @@ std::optional<std::vector<Tensor>> draw(const Case& one, DType dtype) {
       const uint64_t count = static_cast<uint64_t>(span->second - span->first + 1);
       inputs.push_back(filled(one.shapes[i], mine, [&] { return double(span->first) + double(random() % count); }));
     } else {
-      inputs.push_back(filled(one.shapes[i], mine, [&] { return range.low + (range.high - range.low) * uniform(random); }));
+      inputs.push_back(
+          filled(one.shapes[i], mine, [&] { return range.low + (range.high - range.low) * uniform(random); }));
     }
   }
   return inputs;
@@ -231,7 +238,8 @@ DType documented_dtype(const Case& one, const std::vector<Tensor>& inputs) {
 }
 
 void expect_close(const Tensor& got, const RefArray& expected, bool low_bit_of_booleans) {
-  ASSERT_EQ(got.shape(), expected.shape) << "got " << got.shape().to_string() << ", expected " << expected.shape.to_string();
+  ASSERT_EQ(got.shape(), expected.shape) << "got " << got.shape().to_string() << ", expected "
+                                         << expected.shape.to_string();
   const DType dtype = got.dtype();
   if (is_integral(dtype)) {
     const std::vector<int64_t> values = got.to_vector<int64_t>();
@@ -282,7 +290,9 @@ Tensor relaid(const Tensor& x, Layout layout) {
       for (int64_t& stride : strides) stride = -stride;
       offset = std::max<int64_t>(room - 1, 0);
       break;
-    case Layout::kOffset: room += offset = 3; break;
+    case Layout::kOffset:
+      room += offset = 3;
+      break;
     case Layout::kBroadcastFirst:
       if (!shape.empty()) strides[0] = 0;
       break;

@@ -126,7 +126,8 @@ TEST_P(OpTable, InputsStayAsTheyWere) {
     std::vector<std::vector<double>> before;
     for (const Tensor& input : *inputs) before.push_back(input.to_vector<double>());
     run(one, *inputs);
-    for (size_t i = 0; i < inputs->size(); ++i) EXPECT_EQ((*inputs)[i].to_vector<double>(), before[i]) << one.to_string();
+    for (size_t i = 0; i < inputs->size(); ++i)
+      EXPECT_EQ((*inputs)[i].to_vector<double>(), before[i]) << one.to_string();
   }
 }
 

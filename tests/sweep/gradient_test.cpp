@@ -43,7 +43,8 @@ TEST_P(OpGradients, AgreeWithDifferencesAlongRandomDirections) {
   for (const Case& one : cases()) {
     const std::vector<Tensor> inputs = draw_differentiable(one);
     if (narrows(one, inputs)) continue;
-    check(one.to_string(), [&](const std::vector<Tensor>& xs) { return run(one, xs); }, inputs, kExact);
+    check(
+        one.to_string(), [&](const std::vector<Tensor>& xs) { return run(one, xs); }, inputs, kExact);
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (!floating(inputs[i])) continue;
       const auto of_one = [&](const std::vector<Tensor>& x) {

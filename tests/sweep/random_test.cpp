@@ -55,7 +55,8 @@ void check_randn() {
   double across = 0;
   for (size_t i = 0; i + 1 < values.size(); i += 2) across += values[i] * values[i + 1] / (kCount / 2.);
   EXPECT_NEAR(across, 0, 5 / std::sqrt(kCount / 2.));
-  const double inside = static_cast<double>(std::count_if(values.begin(), values.end(), [](double x) { return std::abs(x) < 1; }));
+  const double inside =
+      static_cast<double>(std::count_if(values.begin(), values.end(), [](double x) { return std::abs(x) < 1; }));
   EXPECT_NEAR(inside / kCount, std::erf(1 / std::sqrt(2)), 5 * std::sqrt(0.25 / kCount));
 }
 

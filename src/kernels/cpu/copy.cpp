@@ -33,10 +33,14 @@ void copy_same(const Loop<2>& loop, int64_t size) {
       return;
     }
     switch (size) {
-      case 1: return move_run<1>(at[0], step[0], at[1], step[1], n);
-      case 2: return move_run<2>(at[0], step[0], at[1], step[1], n);
-      case 4: return move_run<4>(at[0], step[0], at[1], step[1], n);
-      default: return move_run<8>(at[0], step[0], at[1], step[1], n);
+      case 1:
+        return move_run<1>(at[0], step[0], at[1], step[1], n);
+      case 2:
+        return move_run<2>(at[0], step[0], at[1], step[1], n);
+      case 4:
+        return move_run<4>(at[0], step[0], at[1], step[1], n);
+      default:
+        return move_run<8>(at[0], step[0], at[1], step[1], n);
     }
   });
 }
@@ -86,9 +90,9 @@ Tensor cast(const Tensor& tensor, DType dtype) { return kernels::cast(tensor, dt
 
 void to_bytes(const Tensor& tensor, DType dtype, void* out) {
   if (tensor.elements() == 0) return;
-  const Tensor target = make_from_buffer(
-      util::Buffer::wrap(out, static_cast<size_t>(tensor.elements()) * size_of(dtype), nullptr, true), 0,
-      tensor.shape(), dtype);
+  const Tensor target =
+      make_from_buffer(util::Buffer::wrap(out, static_cast<size_t>(tensor.elements()) * size_of(dtype), nullptr, true),
+                       0, tensor.shape(), dtype);
   kernels::copy(tensor, target);
 }
 

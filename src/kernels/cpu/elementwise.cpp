@@ -14,14 +14,18 @@ using Wide = std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>;
 // Signed overflow wraps, as in PyTorch, through unsigned arithmetic.
 template <class T, class F>
 T wrap(T a, T b, F f) {
-  if constexpr (std::is_floating_point_v<T>) return f(a, b);
-  else return static_cast<T>(f(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
+  if constexpr (std::is_floating_point_v<T>)
+    return f(a, b);
+  else
+    return static_cast<T>(f(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
 }
 
 template <class T>
 bool is_nan(T x) {
-  if constexpr (std::is_floating_point_v<T>) return x != x;
-  else return false;
+  if constexpr (std::is_floating_point_v<T>)
+    return x != x;
+  else
+    return false;
 }
 
 template <class T>
@@ -80,7 +84,8 @@ void map1(const Tensor& x, const Tensor& out, F f) {
       return;
     }
     const char* from = at[0];
-    for (int64_t i = 0; i < n; ++i, from += step[0]) to[i] = convert<T>(f(convert<C>(*reinterpret_cast<const T*>(from))));
+    for (int64_t i = 0; i < n; ++i, from += step[0])
+      to[i] = convert<T>(f(convert<C>(*reinterpret_cast<const T*>(from))));
   });
 }
 
@@ -113,18 +118,30 @@ template <class T>
 void unary_float(Unary kind, const Tensor& x, const Tensor& out) {
   using C = Compute<T>;
   switch (kind) {
-    case Unary::kExp: return map1<T>(x, out, [](C v) { return std::exp(v); });
-    case Unary::kLog: return map1<T>(x, out, [](C v) { return std::log(v); });
-    case Unary::kLog1p: return map1<T>(x, out, [](C v) { return std::log1p(v); });
-    case Unary::kSqrt: return map1<T>(x, out, [](C v) { return std::sqrt(v); });
-    case Unary::kSin: return map1<T>(x, out, [](C v) { return std::sin(v); });
-    case Unary::kCos: return map1<T>(x, out, [](C v) { return std::cos(v); });
-    case Unary::kTanh: return map1<T>(x, out, [](C v) { return std::tanh(v); });
-    case Unary::kErf: return map1<T>(x, out, [](C v) { return std::erf(v); });
-    case Unary::kFloor: return map1<T>(x, out, [](C v) { return std::floor(v); });
-    case Unary::kCeil: return map1<T>(x, out, [](C v) { return std::ceil(v); });
-    case Unary::kRint: return map1<T>(x, out, [](C v) { return std::nearbyint(v); });
-    case Unary::kReciprocal: return map1<T>(x, out, [](C v) { return C(1) / v; });
+    case Unary::kExp:
+      return map1<T>(x, out, [](C v) { return std::exp(v); });
+    case Unary::kLog:
+      return map1<T>(x, out, [](C v) { return std::log(v); });
+    case Unary::kLog1p:
+      return map1<T>(x, out, [](C v) { return std::log1p(v); });
+    case Unary::kSqrt:
+      return map1<T>(x, out, [](C v) { return std::sqrt(v); });
+    case Unary::kSin:
+      return map1<T>(x, out, [](C v) { return std::sin(v); });
+    case Unary::kCos:
+      return map1<T>(x, out, [](C v) { return std::cos(v); });
+    case Unary::kTanh:
+      return map1<T>(x, out, [](C v) { return std::tanh(v); });
+    case Unary::kErf:
+      return map1<T>(x, out, [](C v) { return std::erf(v); });
+    case Unary::kFloor:
+      return map1<T>(x, out, [](C v) { return std::floor(v); });
+    case Unary::kCeil:
+      return map1<T>(x, out, [](C v) { return std::ceil(v); });
+    case Unary::kRint:
+      return map1<T>(x, out, [](C v) { return std::nearbyint(v); });
+    case Unary::kReciprocal:
+      return map1<T>(x, out, [](C v) { return C(1) / v; });
     // exp of a large positive number overflows, so each side uses the exponential that doesn't.
     case Unary::kSigmoid:
       return map1<T>(x, out, [](C v) {
@@ -133,7 +150,8 @@ void unary_float(Unary kind, const Tensor& x, const Tensor& out) {
       });
     case Unary::kSoftplus:
       return map1<T>(x, out, [](C v) { return std::max(v, C(0)) + std::log1p(std::exp(-std::abs(v))); });
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -141,24 +159,35 @@ template <class T>
 void unary_any(Unary kind, const Tensor& x, const Tensor& out) {
   using C = Compute<T>;
   switch (kind) {
-    case Unary::kNegative: return map1<T>(x, out, [](C v) { return wrap(C(0), v, [](auto a, auto b) { return a - b; }); });
+    case Unary::kNegative:
+      return map1<T>(x, out, [](C v) { return wrap(C(0), v, [](auto a, auto b) { return a - b; }); });
     case Unary::kAbsolute:
       return map1<T>(x, out, [](C v) {
-        if constexpr (std::is_floating_point_v<C>) return std::abs(v);
-        else return v < C(0) ? wrap(C(0), v, [](auto a, auto b) { return a - b; }) : v;
+        if constexpr (std::is_floating_point_v<C>)
+          return std::abs(v);
+        else
+          return v < C(0) ? wrap(C(0), v, [](auto a, auto b) { return a - b; }) : v;
       });
-    case Unary::kSign: return map1<T>(x, out, [](C v) { return is_nan(v) ? v : static_cast<C>((C(0) < v) - (v < C(0))); });
-    case Unary::kRelu: return map1<T>(x, out, [](C v) { return v < C(0) ? C(0) : v; });
-    case Unary::kSquare: return map1<T>(x, out, [](C v) { return wrap(v, v, [](auto a, auto b) { return a * b; }); });
+    case Unary::kSign:
+      return map1<T>(x, out, [](C v) { return is_nan(v) ? v : static_cast<C>((C(0) < v) - (v < C(0))); });
+    case Unary::kRelu:
+      return map1<T>(x, out, [](C v) { return v < C(0) ? C(0) : v; });
+    case Unary::kSquare:
+      return map1<T>(x, out, [](C v) { return wrap(v, v, [](auto a, auto b) { return a * b; }); });
     case Unary::kBitwiseNot:
       return map1<T>(x, out, [](C v) {
-        if constexpr (std::is_same_v<C, bool>) return !v;
-        else if constexpr (std::is_integral_v<C>) return static_cast<C>(~v);
-        else return v;
+        if constexpr (std::is_same_v<C, bool>)
+          return !v;
+        else if constexpr (std::is_integral_v<C>)
+          return static_cast<C>(~v);
+        else
+          return v;
       });
     default:
-      if constexpr (std::is_floating_point_v<C>) unary_float<T>(kind, x, out);
-      else if (kind == Unary::kFloor || kind == Unary::kCeil || kind == Unary::kRint) map1<T>(x, out, [](C v) { return v; });
+      if constexpr (std::is_floating_point_v<C>)
+        unary_float<T>(kind, x, out);
+      else if (kind == Unary::kFloor || kind == Unary::kCeil || kind == Unary::kRint)
+        map1<T>(x, out, [](C v) { return v; });
   }
 }
 
@@ -166,29 +195,43 @@ template <class T>
 void binary_arithmetic(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
   using C = Compute<T>;
   switch (kind) {
-    case Binary::kAdd: return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p + q; }); });
-    case Binary::kSub: return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p - q; }); });
-    case Binary::kMul: return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p * q; }); });
+    case Binary::kAdd:
+      return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p + q; }); });
+    case Binary::kSub:
+      return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p - q; }); });
+    case Binary::kMul:
+      return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p * q; }); });
     case Binary::kDiv:
       if constexpr (std::is_floating_point_v<C>) map2<T, T>(a, b, out, [](C x, C y) { return x / y; });
       return;
-    case Binary::kMod: return map2<T, T>(a, b, out, [](C x, C y) { return modulo(x, y); });
-    case Binary::kPower: return map2<T, T>(a, b, out, [](C x, C y) { return power(x, y); });
-    case Binary::kMaximum: return map2<T, T>(a, b, out, [](C x, C y) { return is_nan(x) || x > y ? x : y; });
-    case Binary::kMinimum: return map2<T, T>(a, b, out, [](C x, C y) { return is_nan(x) || x < y ? x : y; });
-    default: return;
+    case Binary::kMod:
+      return map2<T, T>(a, b, out, [](C x, C y) { return modulo(x, y); });
+    case Binary::kPower:
+      return map2<T, T>(a, b, out, [](C x, C y) { return power(x, y); });
+    case Binary::kMaximum:
+      return map2<T, T>(a, b, out, [](C x, C y) { return is_nan(x) || x > y ? x : y; });
+    case Binary::kMinimum:
+      return map2<T, T>(a, b, out, [](C x, C y) { return is_nan(x) || x < y ? x : y; });
+    default:
+      return;
   }
 }
 
 template <class T>
 void binary_bits(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
   switch (kind) {
-    case Binary::kBitwiseAnd: return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x & y); });
-    case Binary::kBitwiseOr: return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x | y); });
-    case Binary::kBitwiseXor: return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x ^ y); });
-    case Binary::kLShift: return map2<T, T>(a, b, out, [](T x, T y) { return shift_left(x, y); });
-    case Binary::kRShift: return map2<T, T>(a, b, out, [](T x, T y) { return shift_right(x, y); });
-    default: return;
+    case Binary::kBitwiseAnd:
+      return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x & y); });
+    case Binary::kBitwiseOr:
+      return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x | y); });
+    case Binary::kBitwiseXor:
+      return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x ^ y); });
+    case Binary::kLShift:
+      return map2<T, T>(a, b, out, [](T x, T y) { return shift_left(x, y); });
+    case Binary::kRShift:
+      return map2<T, T>(a, b, out, [](T x, T y) { return shift_right(x, y); });
+    default:
+      return;
   }
 }
 
@@ -196,23 +239,29 @@ template <class T>
 void compare_as(Compare kind, const Tensor& a, const Tensor& b, const Tensor& out) {
   using C = Compute<T>;
   switch (kind) {
-    case Compare::kEq: return map2<T, bool>(a, b, out, [](C x, C y) { return x == y; });
-    case Compare::kNeq: return map2<T, bool>(a, b, out, [](C x, C y) { return x != y; });
-    case Compare::kLt: return map2<T, bool>(a, b, out, [](C x, C y) { return x < y; });
-    case Compare::kLte: return map2<T, bool>(a, b, out, [](C x, C y) { return x <= y; });
-    case Compare::kGt: return map2<T, bool>(a, b, out, [](C x, C y) { return x > y; });
-    case Compare::kGte: return map2<T, bool>(a, b, out, [](C x, C y) { return x >= y; });
-    case Compare::kLogicalAnd: return map2<T, bool>(a, b, out, [](C x, C y) { return x != C(0) && y != C(0); });
-    case Compare::kLogicalOr: return map2<T, bool>(a, b, out, [](C x, C y) { return x != C(0) || y != C(0); });
+    case Compare::kEq:
+      return map2<T, bool>(a, b, out, [](C x, C y) { return x == y; });
+    case Compare::kNeq:
+      return map2<T, bool>(a, b, out, [](C x, C y) { return x != y; });
+    case Compare::kLt:
+      return map2<T, bool>(a, b, out, [](C x, C y) { return x < y; });
+    case Compare::kLte:
+      return map2<T, bool>(a, b, out, [](C x, C y) { return x <= y; });
+    case Compare::kGt:
+      return map2<T, bool>(a, b, out, [](C x, C y) { return x > y; });
+    case Compare::kGte:
+      return map2<T, bool>(a, b, out, [](C x, C y) { return x >= y; });
+    case Compare::kLogicalAnd:
+      return map2<T, bool>(a, b, out, [](C x, C y) { return x != C(0) && y != C(0); });
+    case Compare::kLogicalOr:
+      return map2<T, bool>(a, b, out, [](C x, C y) { return x != C(0) || y != C(0); });
   }
 }
 
 template <class T>
 void predicate_as(Predicate kind, const Tensor& x, const Tensor& out) {
   using C = Compute<T>;
-  const auto map = [&](auto f) {
-    map2<T, bool>(x, x, out, [f](C v, C) { return f(v); });
-  };
+  const auto map = [&](auto f) { map2<T, bool>(x, x, out, [f](C v, C) { return f(v); }); };
   if (kind == Predicate::kLogicalNot) return map([](C v) { return v == C(0); });
   if constexpr (std::is_floating_point_v<C>) {
     if (kind == Predicate::kIsNan) return map([](C v) { return std::isnan(v); });

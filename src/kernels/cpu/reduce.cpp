@@ -32,11 +32,13 @@ Split split_axes(const Tensor& x, const Dims& axes) {
   const int64_t size = static_cast<int64_t>(size_of(x.dtype()));
   for (int axis = 0; axis < x.ndim(); ++axis) {
     const int64_t stride = x.strides()[axis] * size;
-    if (axes.contains(axis)) append(split.reduced_sizes, split.reduced_strides, x.shape()[axis], stride);
-    else append(split.kept_sizes, split.kept_strides, x.shape()[axis], stride);
+    if (axes.contains(axis))
+      append(split.reduced_sizes, split.reduced_strides, x.shape()[axis], stride);
+    else
+      append(split.kept_sizes, split.kept_strides, x.shape()[axis], stride);
   }
-  for (auto [sizes, strides] : {std::pair{&split.kept_sizes, &split.kept_strides},
-                                std::pair{&split.reduced_sizes, &split.reduced_strides}})
+  for (auto [sizes, strides] :
+       {std::pair{&split.kept_sizes, &split.kept_strides}, std::pair{&split.reduced_sizes, &split.reduced_strides}})
     if (sizes->empty()) {
       sizes->push_back(1);
       strides->push_back(0);
@@ -67,11 +69,14 @@ void for_outer(const char* base, const Dims& sizes, const Dims& strides, F f) {
 template <class T>
 struct Sum {
   using C = Compute<T>;
-  using Acc = std::conditional_t<std::is_floating_point_v<C>, double, std::conditional_t<std::is_signed_v<C>, int64_t, uint64_t>>;
+  using Acc = std::conditional_t<std::is_floating_point_v<C>, double,
+                                 std::conditional_t<std::is_signed_v<C>, int64_t, uint64_t>>;
   static Acc start() { return 0; }
   static void add(Acc& acc, T value) {
-    if constexpr (std::is_same_v<Acc, double>) acc += static_cast<double>(convert<C>(value));
-    else acc = static_cast<Acc>(static_cast<uint64_t>(acc) + static_cast<uint64_t>(value));
+    if constexpr (std::is_same_v<Acc, double>)
+      acc += static_cast<double>(convert<C>(value));
+    else
+      acc = static_cast<Acc>(static_cast<uint64_t>(acc) + static_cast<uint64_t>(value));
   }
   static T finish(Acc acc) { return convert<T>(acc); }
 
@@ -105,7 +110,8 @@ struct Extreme {
   static Acc start() {
     if constexpr (std::is_floating_point_v<C>)
       return Largest ? -std::numeric_limits<C>::infinity() : std::numeric_limits<C>::infinity();
-    else return Largest ? std::numeric_limits<C>::lowest() : std::numeric_limits<C>::max();
+    else
+      return Largest ? std::numeric_limits<C>::lowest() : std::numeric_limits<C>::max();
   }
   static void add(Acc& acc, T raw) {
     const C value = convert<C>(raw);
@@ -140,9 +146,8 @@ void reduce_rows(const Split& s, const char* base, R* out) {
   for_outer(base, s.kept_sizes, s.kept_strides, [&](const char* row) {
     for (int64_t j = 0; j < s.kept_sizes[inner]; ++j, row += s.kept_strides[inner]) {
       typename Rule::Acc acc = Rule::start();
-      for_outer(row, s.reduced_sizes, s.reduced_strides, [&](const char* at) {
-        Rule::run(acc, at, s.reduced_strides[last], s.reduced_sizes[last]);
-      });
+      for_outer(row, s.reduced_sizes, s.reduced_strides,
+                [&](const char* at) { Rule::run(acc, at, s.reduced_strides[last], s.reduced_sizes[last]); });
       *out++ = Rule::finish(acc);
     }
   });
@@ -173,8 +178,10 @@ void reduce_with(const Split& s, const char* base, R* out) {
   const int inner = s.kept_sizes.size() - 1;
   const bool columns = s.kept_strides[inner] == sizeof(T) && s.kept_sizes[inner] >= 4 &&
                        s.reduced_strides[s.reduced_sizes.size() - 1] != sizeof(T);
-  if (columns) reduce_columns<T, R, Rule>(s, base, out);
-  else reduce_rows<T, R, Rule>(s, base, out);
+  if (columns)
+    reduce_columns<T, R, Rule>(s, base, out);
+  else
+    reduce_rows<T, R, Rule>(s, base, out);
 }
 
 }  // namespace
@@ -189,10 +196,14 @@ void reduce(Reduce kind, const Tensor& x, const Dims& axes, const Tensor& out) {
       case Reduce::kSum:
         if constexpr (!std::is_same_v<T, bool>) reduce_with<T, T, Sum<T>>(split, base, out.impl()->as<T>());
         return;
-      case Reduce::kMax: return reduce_with<T, T, Extreme<T, true>>(split, base, out.impl()->as<T>());
-      case Reduce::kMin: return reduce_with<T, T, Extreme<T, false>>(split, base, out.impl()->as<T>());
-      case Reduce::kAll: return reduce_with<T, bool, Logic<T, true>>(split, base, out.impl()->as<bool>());
-      case Reduce::kAny: return reduce_with<T, bool, Logic<T, false>>(split, base, out.impl()->as<bool>());
+      case Reduce::kMax:
+        return reduce_with<T, T, Extreme<T, true>>(split, base, out.impl()->as<T>());
+      case Reduce::kMin:
+        return reduce_with<T, T, Extreme<T, false>>(split, base, out.impl()->as<T>());
+      case Reduce::kAll:
+        return reduce_with<T, bool, Logic<T, true>>(split, base, out.impl()->as<bool>());
+      case Reduce::kAny:
+        return reduce_with<T, bool, Logic<T, false>>(split, base, out.impl()->as<bool>());
     }
   });
 }
@@ -207,20 +218,21 @@ void arg_reduce(bool largest, const Tensor& x, int axis, const Tensor& out) {
     using T = typename decltype(type)::type;
     using C = Compute<T>;
     int64_t* to = out.impl()->as<int64_t>();
-    for_outer(reinterpret_cast<const char*>(x.impl()->bytes()), split.kept_sizes, split.kept_strides, [&](const char* row) {
-      for (int64_t j = 0; j < split.kept_sizes[inner]; ++j, row += split.kept_strides[inner]) {
-        int64_t best = 0;
-        C value = convert<C>(*reinterpret_cast<const T*>(row));
-        for (int64_t i = 1; i < n && value == value; ++i) {
-          const C next = convert<C>(*reinterpret_cast<const T*>(row + i * step));
-          if ((largest ? next > value : next < value) || next != next) {
-            best = i;
-            value = next;
-          }
-        }
-        *to++ = best;
-      }
-    });
+    for_outer(reinterpret_cast<const char*>(x.impl()->bytes()), split.kept_sizes, split.kept_strides,
+              [&](const char* row) {
+                for (int64_t j = 0; j < split.kept_sizes[inner]; ++j, row += split.kept_strides[inner]) {
+                  int64_t best = 0;
+                  C value = convert<C>(*reinterpret_cast<const T*>(row));
+                  for (int64_t i = 1; i < n && value == value; ++i) {
+                    const C next = convert<C>(*reinterpret_cast<const T*>(row + i * step));
+                    if ((largest ? next > value : next < value) || next != next) {
+                      best = i;
+                      value = next;
+                    }
+                  }
+                  *to++ = best;
+                }
+              });
   });
 }
 
