@@ -74,7 +74,23 @@ std::vector<Mistake> mistakes() {
        [] {
          argmax(x23(), {0, 1});
        }},
-      {"SoftmaxAxis", kRange, {"axis 5"}, [] { softmax(x23(), 5); }},
+      {"SoftmaxAxis", kRange, {"softmax: ", "axis 5"}, [] { softmax(x23(), 5); }},
+      {"SoftmaxAxisOfNothing",
+       kRange,
+       {"log_softmax: ", "axis 5"},
+       [] {
+         log_softmax(zeros({0, 3}), 5);
+       }},
+      {"VarianceAxis", kRange, {"variance: ", "axis 2"}, [] { variance(x23(), 2); }},
+      {"StdAxis", kRange, {"std: ", "axis 2"}, [] { sm::std(x23(), 2); }},
+      {"StackAxis", kRange, {"stack: ", "axis 3"}, [] { stack({x23()}, 3); }},
+      {"ReshapeOverflow",
+       ErrorCode::kTooLarge,
+       {"1099511627776"},
+       [] {
+         reshape(x23(), {int64_t{1} << 40, int64_t{1} << 40, -1});
+       }},
+      {"PadOverflow", ErrorCode::kTooLarge, {"pad: "}, [] { pad(zeros({2}), INT64_MAX, INT64_MAX); }},
       {"ReshapeSize",
        kShape,
        {"reshape: ", "[4, 2]", "[2, 3]", "6"},

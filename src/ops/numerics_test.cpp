@@ -211,6 +211,29 @@ TEST(Slice, FollowsNumPysRules) {
   EXPECT_EQ(floats(x.slice(0, 0, 5, 3)), (Floats{0, 3}));
 }
 
+TEST(Slice, TakesStepsOfAnySize) {
+  const Tensor x = arange(0, 5);
+  EXPECT_EQ(floats(x.slice(0, 1, 5, INT64_MAX)), Floats{1});
+  EXPECT_EQ(floats(x.slice(0, 3, INT64_MIN, INT64_MIN)), Floats{3});
+  EXPECT_EQ(floats(x.slice(0, INT64_MIN, INT64_MAX)), (Floats{0, 1, 2, 3, 4}));
+}
+
+// More axes than a Dims holds inside itself, none of which can be joined.
+TEST(HighRank, BroadcastsReducesAndTransposes) {
+  const Tensor x = arange(0, 24, 1, DType::f64).reshape({2, 1, 3, 1, 2, 1, 2});
+  const Tensor y = arange(0, 8, 1, DType::f64).reshape({1, 2, 1, 2, 1, 2, 1}) * 100;
+  const Tensor z = x + y;
+  ASSERT_EQ(z.shape(), (Shape{2, 2, 3, 2, 2, 2, 2}));
+  const std::vector<double> values = z.to_vector<double>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    const size_t a = i / 96, b = i / 48 % 2, c = i / 16 % 3, d = i / 8 % 2, e = i / 4 % 2, f = i / 2 % 2, g = i % 2;
+    ASSERT_EQ(values[i], double(a * 12 + c * 4 + e * 2 + g) + 100 * double(b * 4 + d * 2 + f)) << i;
+  }
+  EXPECT_EQ(sum(z, {1, 3, 5}).to_vector<double>(), (x.reshape({2, 3, 2, 2}) * 8 + 2800).to_vector<double>());
+  EXPECT_EQ(transpose(transpose(z)).to_vector<double>(), values);
+  EXPECT_EQ(amax(transpose(z), {1, 3, 5}).to_vector<double>(), transpose(amax(z, {1, 3, 5})).to_vector<double>());
+}
+
 TEST(Ties, ShareTheGradient) {
   const Tensor a = tensor({1.f, 2.f}).requires_grad(true), b = tensor({1.f, 1.f}).requires_grad(true);
   const Gradients gradients = sum(maximum(a, b)).backward();

@@ -110,7 +110,7 @@ class Gradient {
   // Forward is made of differentiable ops.
   static Gradient composed() { return Gradient(true, ""); }
 
-  bool has_rules() const { return rules_.size() > 0; }
+  bool has_rules() const { return !rules_.empty(); }
   bool is_composed() const { return composed_; }
   bool differentiable() const { return composed_ || has_rules(); }
   std::string_view reason() const { return reason_; }

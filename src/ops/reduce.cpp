@@ -103,13 +103,15 @@ double degrees_of_freedom(const Shape& shape, const Dims& axes, double correctio
 
 Tensor variance_forward(const Call& call) {
   const Tensor x = astype(call.in(0), wide(call.in(0).dtype()));
-  const Tensor total = sum(square(x - mean(x, call.dims(0), true)), call.dims(0), call.flag(1));
+  const Dims axes = normalize_axes(call.dims(0), x.ndim(), call.op.name.data());
+  const Tensor total = sum(square(x - mean(x, axes, true)), axes, call.flag(1));
   return astype(total / degrees_of_freedom(x.shape(), call.dims(0), call.number(2)), floating(call.in(0).dtype()));
 }
 
 Tensor std_forward(const Call& call) {
   const Tensor x = astype(call.in(0), wide(call.in(0).dtype()));
-  return astype(sqrt(variance(x, call.dims(0), call.flag(1), call.number(2))), floating(call.in(0).dtype()));
+  const Dims axes = normalize_axes(call.dims(0), x.ndim(), call.op.name.data());
+  return astype(sqrt(variance(x, axes, call.flag(1), call.number(2))), floating(call.in(0).dtype()));
 }
 
 Tensor std_gradient(const GradientCall& c) {
@@ -122,8 +124,8 @@ Tensor std_gradient(const GradientCall& c) {
 Tensor softmax_forward(const Call& call) {
   const DType dtype = floating(call.in(0).dtype());
   const Tensor x = as_dtype(call.in(0), wide(dtype));
+  const Dims axis(normalize_axis(call.integer(0), x.ndim(), call.op.name.data()));
   if (x.elements() == 0) return make_tensor(x.shape(), dtype);
-  const Dims axis(call.integer(0));
   // Subtract the maximum first: exp(89) already overflows float32.
   const Tensor shifted = exp(x - amax(x, axis, true));
   return as_dtype(shifted / sum(shifted, axis, true), dtype);
@@ -132,8 +134,8 @@ Tensor softmax_forward(const Call& call) {
 Tensor log_softmax_forward(const Call& call) {
   const DType dtype = floating(call.in(0).dtype());
   const Tensor x = as_dtype(call.in(0), wide(dtype));
+  const Dims axis(normalize_axis(call.integer(0), x.ndim(), call.op.name.data()));
   if (x.elements() == 0) return make_tensor(x.shape(), dtype);
-  const Dims axis(call.integer(0));
   const Tensor shifted = x - amax(x, axis, true);
   return as_dtype(shifted - log(sum(exp(shifted), axis, true)), dtype);
 }

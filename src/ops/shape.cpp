@@ -11,18 +11,18 @@ namespace {
 // `asked` with its -1, if any, worked out.
 Shape resolve_shape(const Shape& from, const Dims& asked, const char* op) {
   Shape out = asked;
+  Shape given;
   int free_axis = -1;
-  int64_t known = 1;
   for (int i = 0; i < out.size(); ++i) {
     if (out[i] >= 0)
-      known *= out[i];
+      given.push_back(out[i]);
     else if (out[i] == -1 && free_axis < 0)
       free_axis = i;
     else
       throw Error(ErrorCode::kInvalidArgument,
                   std::string(op) + ": sizes must be 0 or more, with at most one -1, got " + asked.to_string());
   }
-  const int64_t count = elements_of(from);
+  const int64_t count = elements_of(from), known = elements_of(given);
   if (free_axis >= 0 && known > 0 && count % known == 0)
     out[free_axis] = count / known;
   else if (free_axis >= 0)
@@ -125,6 +125,8 @@ Window window(const Shape& shape, int64_t axis, int64_t start, int64_t stop, int
   if (shape.empty()) throw Error(ErrorCode::kShapeMismatch, std::string(op) + ": a rank-0 tensor has no axis to slice");
   Window w{normalize_axis(axis, shape.size(), op), 0, step, 0};
   const int64_t n = shape[w.axis];
+  // A longer step reaches no further element, but may overflow.
+  w.step = step = std::clamp(step, -n - 1, n + 1);
   const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
   const auto clamp = [&](int64_t at) { return std::clamp(at < 0 && at >= -n ? at + n : at, low, high); };
   w.start = clamp(start);
@@ -164,6 +166,13 @@ Tensor unslice_forward(const Call& call) {
   return out;
 }
 
+// The sum of two sizes of one axis.
+int64_t grown(int64_t size, int64_t more, const char* op) {
+  if (__builtin_add_overflow(size, more, &size))
+    throw Error(ErrorCode::kTooLarge, std::string(op) + ": the sizes along an axis don't fit in 63 bits");
+  return size;
+}
+
 Tensor concatenate_forward(const Call& call) {
   if (call.count() == 0) throw Error(ErrorCode::kInvalidArgument, "concatenate: needs at least one tensor");
   const DType dtype = result_type(call.inputs);
@@ -178,7 +187,7 @@ Tensor concatenate_forward(const Call& call) {
       throw Error(ErrorCode::kShapeMismatch, "concatenate: shapes must be equal but for axis " + std::to_string(axis) +
                                                  ", got " + call.in(0).shape().to_string() + " and " +
                                                  call.in(i).shape().to_string());
-    shape[axis] += size;
+    shape[axis] = grown(shape[axis], size, "concatenate");
   }
   Tensor out = make_tensor(shape, dtype);
   int64_t at = 0;
@@ -201,13 +210,14 @@ Tensor concatenate_gradient(const GradientCall& c) {
 Tensor stack_forward(const Call& call) {
   if (call.count() == 0) throw Error(ErrorCode::kInvalidArgument, "stack: needs at least one tensor");
   std::vector<Tensor> rows;
+  const int axis = normalize_axis(call.integer(0), call.in(0).ndim() + 1, "stack");
   for (int i = 0; i < call.count(); ++i) {
     if (call.in(i).shape() != call.in(0).shape())
       throw Error(ErrorCode::kShapeMismatch, "stack: shapes must be equal, got " + call.in(0).shape().to_string() +
                                                  " and " + call.in(i).shape().to_string());
-    rows.push_back(unsqueeze(call.in(i), call.integer(0)));
+    rows.push_back(unsqueeze(call.in(i), axis));
   }
-  return concatenate(rows, call.integer(0));
+  return concatenate(rows, axis);
 }
 
 Tensor pad_forward(const Call& call) {
@@ -221,7 +231,7 @@ Tensor pad_forward(const Call& call) {
                                                  std::to_string(x.ndim()) + " axes, got " + before.to_string() +
                                                  " and " + after.to_string());
   Shape shape = x.shape();
-  for (int i = 0; i < x.ndim(); ++i) shape[i] += before[i] + after[i];
+  for (int i = 0; i < x.ndim(); ++i) shape[i] = grown(grown(shape[i], before[i], "pad"), after[i], "pad");
   Tensor out = make_tensor(shape, x.dtype());
   kernels::fill(out, call.number(2));
   Tensor inside = out;

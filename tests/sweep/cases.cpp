@@ -207,6 +207,7 @@ Tensor direction(const Shape& shape, uint64_t seed) {
 Tensor run(const Case& one, const std::vector<Tensor>& inputs) {
   static const Tensor kLeftOut;
   std::vector<const Tensor*> pointers;
+  pointers.reserve(inputs.size());
   for (const Tensor& input : inputs) pointers.push_back(&input);
   size_t wanted = 0;
   for (const Arg& arg : one.op.args) wanted += arg.kind == ArgKind::kTensor || arg.kind == ArgKind::kOptionalTensor;
