@@ -23,20 +23,29 @@ bool is_tensor(const Arg& arg) { return arg.kind <= ArgKind::kTensors; }
 std::string cpp_type(ArgKind kind) {
   switch (kind) {
     case ArgKind::kTensor:
-    case ArgKind::kOptionalTensor: return "const Tensor&";
-    case ArgKind::kTensors: return "const std::vector<Tensor>&";
-    case ArgKind::kBool: return "bool";
-    case ArgKind::kInt: return "int64_t";
-    case ArgKind::kFloat: return "double";
-    case ArgKind::kDims: return "const Dims&";
-    case ArgKind::kDType: return "DType";
-    case ArgKind::kString: return "const std::string&";
+    case ArgKind::kOptionalTensor:
+      return "const Tensor&";
+    case ArgKind::kTensors:
+      return "const std::vector<Tensor>&";
+    case ArgKind::kBool:
+      return "bool";
+    case ArgKind::kInt:
+      return "int64_t";
+    case ArgKind::kFloat:
+      return "double";
+    case ArgKind::kDims:
+      return "const Dims&";
+    case ArgKind::kDType:
+      return "DType";
+    case ArgKind::kString:
+      return "const std::string&";
   }
   return "";
 }
 
 std::string short_name(sm::DType dtype) {
-  static constexpr const char* kNames[] = {"boolean", "u8", "i8", "i16", "u16", "i32", "u32", "i64", "u64", "f16", "bf16", "f32", "f64"};
+  static constexpr const char* kNames[] = {"boolean", "u8",  "i8",  "i16",  "u16", "i32", "u32",
+                                           "i64",     "u64", "f16", "bf16", "f32", "f64"};
   return kNames[static_cast<int>(dtype)];
 }
 
@@ -89,14 +98,17 @@ std::string wrapped(const std::string& text, const std::string& prefix, size_t w
 bool is_method(const Op& op) { return !op.args.empty() && op.args[0].kind == ArgKind::kTensor; }
 
 constexpr const char* kWarning = "// Generated from the op table by tools/generate.cpp; change the row instead.\n";
+constexpr const char* kNotFormatted = "// clang-format off\n";
 
 std::string header() {
-  std::string text = std::string("#pragma once\n\n") + kWarning +
-                     "\n#include <string>\n#include <vector>\n\n#include \"shumai/tensor.hpp\"\n\n"
-                     "// Operations on tensors. They throw Error with the operation's name, what it\n"
-                     "// expects and what came. All are safe to call from several threads at once.\n\nnamespace sm {\n\n";
+  std::string text =
+      std::string("#pragma once\n\n") + kWarning + kNotFormatted +
+      "\n#include <string>\n#include <vector>\n\n#include \"shumai/tensor.hpp\"\n\n"
+      "// Operations on tensors. They throw Error with the operation's name, what it\n"
+      "// expects and what came. All are safe to call from several threads at once.\n\nnamespace sm {\n\n";
   for (const Op* op : sm::ops::table())
-    text += wrapped(std::string(op->doc), "// ", 100) + "Tensor " + std::string(op->name) + "(" + parameters(*op, 0, true) + ");\n\n";
+    text += wrapped(std::string(op->doc), "// ", 100) + "Tensor " + std::string(op->name) + "(" +
+            parameters(*op, 0, true) + ");\n\n";
   text += R"(inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
 inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
@@ -118,49 +130,64 @@ inline Tensor operator>=(const Tensor& a, const Tensor& b) { return gte(a, b); }
 }
 
 std::string methods() {
-  std::string text = std::string(kWarning) + "// Each is the function of the same name in shumai/ops.hpp with this tensor first.\n";
+  std::string text =
+      std::string(kWarning) + "// Each is the function of the same name in shumai/ops.hpp with this tensor first.\n";
   for (const Op* op : sm::ops::table())
     if (is_method(*op)) text += "Tensor " + std::string(op->name) + "(" + parameters(*op, 1, true) + ") const;\n";
   return text;
 }
 
 std::string definitions() {
-  std::string text = std::string(kWarning) + "\n#include \"ops/op.hpp\"\n#include \"shumai/ops.hpp\"\n\nnamespace sm {\n";
+  std::string text = std::string(kWarning) + kNotFormatted +
+                     "\n#include \"ops/op.hpp\"\n#include \"shumai/ops.hpp\"\n\nnamespace sm {\n";
   for (const Op* op : sm::ops::table()) {
     const std::string name(op->name);
     std::string inputs, attrs, call = "*this", list;
     for (size_t i = 0; i < op->args.size(); ++i) {
       const std::string arg(op->args[i].name);
-      if (op->args[i].kind == ArgKind::kTensors) list = arg;
-      else if (is_tensor(op->args[i])) inputs += (inputs.empty() ? "&" : ", &") + arg;
-      else attrs += (attrs.empty() ? "" : ", ") + arg;
+      if (op->args[i].kind == ArgKind::kTensors)
+        list = arg;
+      else if (is_tensor(op->args[i]))
+        inputs += (inputs.empty() ? "&" : ", &") + arg;
+      else
+        attrs += (attrs.empty() ? "" : ", ") + arg;
       if (i) call += ", " + arg;
     }
-    text += "\nTensor " + name + "(" + parameters(*op, 0, false) + ") {\n  static const ops::Op& op = ops::find(\"" + name + "\");\n";
+    text += "\nTensor " + name + "(" + parameters(*op, 0, false) + ") {\n  static const ops::Op& op = ops::find(\"" +
+            name + "\");\n";
     if (!list.empty())
-      text += "  std::vector<const Tensor*> inputs;\n  for (const Tensor& item : " + list + ") inputs.push_back(&item);\n";
-    else if (!inputs.empty()) text += "  const Tensor* const inputs[] = {" + inputs + "};\n";
+      text +=
+          "  std::vector<const Tensor*> inputs;\n  for (const Tensor& item : " + list + ") inputs.push_back(&item);\n";
+    else if (!inputs.empty())
+      text += "  const Tensor* const inputs[] = {" + inputs + "};\n";
     if (!attrs.empty()) text += "  const ops::Attr attrs[] = {" + attrs + "};\n";
-    text += std::string("  return ops::run(op, ") + (inputs.empty() && list.empty() ? "{}" : "inputs") + ", " + (attrs.empty() ? "{}" : "attrs") + ");\n}\n";
-    if (is_method(*op)) text += "Tensor Tensor::" + name + "(" + parameters(*op, 1, false) + ") const { return sm::" + name + "(" + call + "); }\n";
+    text += std::string("  return ops::run(op, ") + (inputs.empty() && list.empty() ? "{}" : "inputs") + ", " +
+            (attrs.empty() ? "{}" : "attrs") + ");\n}\n";
+    if (is_method(*op))
+      text += "Tensor Tensor::" + name + "(" + parameters(*op, 1, false) + ") const { return sm::" + name + "(" + call +
+              "); }\n";
   }
   return text + "\n}  // namespace sm\n";
 }
 
 std::string documentation() {
-  std::string text = "# Operations\n\nGenerated from the op table. JavaScript names follow the C++ name where they differ; all are also methods of\n"
-                     "the first tensor. \"Gradient\" says whether backward passes through, to any order unless noted.\n\n"
-                     "| C++ | JavaScript | arguments | dtypes | gradient | what |\n| --- | --- | --- | --- | --- | --- |\n";
+  std::string text =
+      "# Operations\n\nGenerated from the op table. JavaScript names follow the C++ name where they differ; all are "
+      "also methods of\n"
+      "the first tensor. \"Gradient\" says whether backward passes through, to any order unless noted.\n\n"
+      "| C++ | JavaScript | arguments | dtypes | gradient | what |\n| --- | --- | --- | --- | --- | --- |\n";
   static constexpr const char* kDTypes[] = {"any", "numbers", "floating", "integers"};
   for (const Op* op : sm::ops::table()) {
     std::string args;
-    for (const Arg& arg : op->args) args += (args.empty() ? "" : ", ") + std::string(arg.name) + (arg.optional ? " = " + cpp_value(arg) : "");
+    for (const Arg& arg : op->args)
+      args += (args.empty() ? "" : ", ") + std::string(arg.name) + (arg.optional ? " = " + cpp_value(arg) : "");
     std::string js(op->js);
     for (size_t at; (at = js.find(' ')) != std::string::npos;) js.replace(at, 1, ",\u00a0");
     std::string doc;
     for (char letter : op->doc) doc += letter == '|' ? std::string("\\|") : std::string(1, letter);
-    text += "| `" + std::string(op->name) + "` | " + js + " | " + args + " | " + kDTypes[static_cast<int>(op->dtypes)] + " | " +
-            (op->gradient.differentiable() ? "yes" : "no: " + std::string(op->gradient.reason())) + " | " + doc + " |\n";
+    text += "| `" + std::string(op->name) + "` | " + js + " | " + args + " | " + kDTypes[static_cast<int>(op->dtypes)] +
+            " | " + (op->gradient.differentiable() ? "yes" : "no: " + std::string(op->gradient.reason())) + " | " +
+            doc + " |\n";
   }
   return text;
 }
@@ -185,8 +212,10 @@ std::string script_exports() {
 std::string camel(std::string_view name) {
   std::string out;
   for (size_t i = 0; i < name.size(); ++i) {
-    if (name[i] == '_' && i + 1 < name.size()) out += static_cast<char>(std::toupper(name[++i]));
-    else out += name[i];
+    if (name[i] == '_' && i + 1 < name.size())
+      out += static_cast<char>(std::toupper(name[++i]));
+    else
+      out += name[i];
   }
   return out;
 }
@@ -202,14 +231,21 @@ std::string script_value(const Arg& arg) {
 std::string script_type(ArgKind kind) {
   switch (kind) {
     case ArgKind::kTensor:
-    case ArgKind::kOptionalTensor: return "TensorLike";
-    case ArgKind::kTensors: return "TensorLike[]";
-    case ArgKind::kBool: return "boolean";
+    case ArgKind::kOptionalTensor:
+      return "TensorLike";
+    case ArgKind::kTensors:
+      return "TensorLike[]";
+    case ArgKind::kBool:
+      return "boolean";
     case ArgKind::kInt:
-    case ArgKind::kFloat: return "number";
-    case ArgKind::kDims: return "number | readonly number[]";
-    case ArgKind::kDType: return "DType";
-    case ArgKind::kString: return "string";
+    case ArgKind::kFloat:
+      return "number";
+    case ArgKind::kDims:
+      return "number | readonly number[]";
+    case ArgKind::kDType:
+      return "DType";
+    case ArgKind::kString:
+      return "string";
   }
   return "";
 }
@@ -217,30 +253,36 @@ std::string script_type(ArgKind kind) {
 std::string script_parameters(const Op& op, size_t first) {
   std::string text;
   for (size_t i = first; i < op.args.size(); ++i)
-    text += (text.empty() ? "" : ", ") + camel(op.args[i].name) + (op.args[i].optional ? "?: " : ": ") + script_type(op.args[i].kind);
+    text += (text.empty() ? "" : ", ") + camel(op.args[i].name) + (op.args[i].optional ? "?: " : ": ") +
+            script_type(op.args[i].kind);
   return text;
 }
 
 std::string script_comment(const Op& op, const std::string& indent) {
   std::string defaults;
   for (const Arg& arg : op.args)
-    if (arg.optional && arg.kind != ArgKind::kOptionalTensor) defaults += (defaults.empty() ? "" : ", ") + camel(arg.name) + " = " + script_value(arg);
+    if (arg.optional && arg.kind != ArgKind::kOptionalTensor)
+      defaults += (defaults.empty() ? "" : ", ") + camel(arg.name) + " = " + script_value(arg);
   std::string text = std::string(op.doc);
   if (!defaults.empty()) text += " Defaults: " + defaults + ".";
-  text += op.gradient.differentiable() ? " Differentiable." : " Not differentiable: " + std::string(op.gradient.reason()) + ".";
+  text += op.gradient.differentiable() ? " Differentiable."
+                                       : " Not differentiable: " + std::string(op.gradient.reason()) + ".";
   return indent + "/**\n" + wrapped(text, indent + " * ", 110) + indent + " */\n";
 }
 
 // js/lib/ops.d.ts: the same for an editor, with the methods of Tensor.
 std::string script_types() {
   std::string text = std::string(kWarning) + "\nimport type { DType, Tensor, TensorLike } from '../index.js'\n";
-  std::string methods = "\n/** The operations as methods, with the tensor as first argument. */\nexport interface TensorOps {\n";
+  std::string methods =
+      "\n/** The operations as methods, with the tensor as first argument. */\nexport interface TensorOps {\n";
   for (const Op* op : sm::ops::table())
     for (const std::string& name : js_names(*op)) {
       const std::string safe = name == "var" ? "_var" : name;
-      text += "\n" + script_comment(*op, "") + (name == "var" ? "declare" : "export declare") + " function " + safe + "(" + script_parameters(*op, 0) + "): Tensor\n";
+      text += "\n" + script_comment(*op, "") + (name == "var" ? "declare" : "export declare") + " function " + safe +
+              "(" + script_parameters(*op, 0) + "): Tensor\n";
       if (name == "var") text += "export { _var as var }\n";
-      if (is_method(*op)) methods += script_comment(*op, "  ") + "  " + name + "(" + script_parameters(*op, 1) + "): Tensor\n";
+      if (is_method(*op))
+        methods += script_comment(*op, "  ") + "  " + name + "(" + script_parameters(*op, 1) + "): Tensor\n";
     }
   return text + methods + "}\n";
 }

@@ -30,15 +30,17 @@ class FrameSafe {
  public:
   FrameSafe() : self_(this) { new (&value_) T(); }
   template <class U>
-    requires(!std::is_same_v<std::remove_cvref_t<U>, FrameSafe> && std::is_constructible_v<T, U &&>)
-  FrameSafe(U&& value) : self_(this) {
+  requires(!std::is_same_v<std::remove_cvref_t<U>, FrameSafe> && std::is_constructible_v<T, U&&>) FrameSafe(U&& value)
+      : self_(this) {
     new (&value_) T(std::forward<U>(value));
   }
   FrameSafe(const FrameSafe& other) : self_(this) { new (&value_) T(other.value_); }
   // Takes from `other` only what it surely owns.
   FrameSafe(FrameSafe&& other) : self_(this) {
-    if (other.self_ == &other) new (&value_) T(std::move(other.value_));
-    else new (&value_) T(std::as_const(other.value_));
+    if (other.self_ == &other)
+      new (&value_) T(std::move(other.value_));
+    else
+      new (&value_) T(std::as_const(other.value_));
   }
   FrameSafe& operator=(const FrameSafe& other) {
     value_ = other.value_;
@@ -68,8 +70,10 @@ struct TaskOf<Task<T>> : std::true_type {
 
 template <class R>
 std::vector<Tensor> as_gradients(R&& result) {
-  if constexpr (std::is_same_v<std::remove_cvref_t<R>, Tensor>) return {std::forward<R>(result)};
-  else return std::forward<R>(result);
+  if constexpr (std::is_same_v<std::remove_cvref_t<R>, Tensor>)
+    return {std::forward<R>(result)};
+  else
+    return std::forward<R>(result);
 }
 
 template <class R>
@@ -90,11 +94,11 @@ class GradFn {
   GradFn() = default;
   GradFn(std::nullptr_t) {}
   template <class F, class R = std::invoke_result_t<F&, GradContext>>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, GradFn>)
-  GradFn(F function) {
+  requires(!std::is_same_v<std::remove_cvref_t<F>, GradFn>) GradFn(F function) {
     if constexpr (detail::TaskOf<R>::value) {
       using Value = typename detail::TaskOf<R>::Value;
-      static_assert(detail::is_gradient_result<Value>, "grad_fn's task must give nothing, a Tensor or a vector of them");
+      static_assert(detail::is_gradient_result<Value>,
+                    "grad_fn's task must give nothing, a Tensor or a vector of them");
       async_ = [function = std::move(function)](GradContext context) -> Task<std::vector<Tensor>> {
         // A copy of its own, so that the callable outlives every suspension.
         auto own = function;

@@ -55,18 +55,27 @@ DType dtype_from_name(std::string_view name);
 // The dtype of a C++ element type, as in dtype_of<float>.
 template <class T>
 inline constexpr DType dtype_of = [] {
-  if constexpr (std::is_same_v<T, bool>) return DType::boolean;
-  else if constexpr (std::is_same_v<T, float16>) return DType::f16;
-  else if constexpr (std::is_same_v<T, bfloat16>) return DType::bf16;
-  else if constexpr (std::is_same_v<T, float>) return DType::f32;
-  else if constexpr (std::is_same_v<T, double>) return DType::f64;
+  if constexpr (std::is_same_v<T, bool>)
+    return DType::boolean;
+  else if constexpr (std::is_same_v<T, float16>)
+    return DType::f16;
+  else if constexpr (std::is_same_v<T, bfloat16>)
+    return DType::bf16;
+  else if constexpr (std::is_same_v<T, float>)
+    return DType::f32;
+  else if constexpr (std::is_same_v<T, double>)
+    return DType::f64;
   else {
     static_assert(std::is_integral_v<T>, "not an element type of a tensor");
     constexpr bool kSigned = std::is_signed_v<T>;
-    if constexpr (sizeof(T) == 1) return kSigned ? DType::i8 : DType::u8;
-    else if constexpr (sizeof(T) == 2) return kSigned ? DType::i16 : DType::u16;
-    else if constexpr (sizeof(T) == 4) return kSigned ? DType::i32 : DType::u32;
-    else return kSigned ? DType::i64 : DType::u64;
+    if constexpr (sizeof(T) == 1)
+      return kSigned ? DType::i8 : DType::u8;
+    else if constexpr (sizeof(T) == 2)
+      return kSigned ? DType::i16 : DType::u16;
+    else if constexpr (sizeof(T) == 4)
+      return kSigned ? DType::i32 : DType::u32;
+    else
+      return kSigned ? DType::i64 : DType::u64;
   }
 }();
 

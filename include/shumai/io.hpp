@@ -91,7 +91,8 @@ Stored make_stored(F function) {
     return Stored([function = std::move(function)](Content input) mutable { return function(input.tensor()); });
   else if constexpr (std::is_invocable_v<F&, Tensors>)
     return Stored([function = std::move(function)](Content input) mutable { return function(input.tensors()); });
-  else return Stored([function = std::move(function)](Content) mutable { return function(); });
+  else
+    return Stored([function = std::move(function)](Content) mutable { return function(); });
 }
 
 template <class F>
@@ -124,9 +125,12 @@ class User {
   // usual way to save a backward pass), or any copyable value.
   template <class T>
   void set(std::string_view key, T value) {
-    if constexpr (detail::is_storable_function<T>) store(key, detail::make_stored(std::move(value)), true);
-    else if constexpr (std::is_convertible_v<T, const char*>) store(key, std::string(value), false);
-    else store(key, std::move(value), std::is_same_v<T, Tensor> || std::is_same_v<T, Tensors>);
+    if constexpr (detail::is_storable_function<T>)
+      store(key, detail::make_stored(std::move(value)), true);
+    else if constexpr (std::is_convertible_v<T, const char*>)
+      store(key, std::string(value), false);
+    else
+      store(key, std::move(value), std::is_same_v<T, Tensor> || std::is_same_v<T, Tensors>);
   }
   // Throws Error (kNotFound) when there is nothing under `key`,
   // kInvalidArgument when it is of another type.
@@ -165,8 +169,8 @@ class Handler {
   using Function = detail::Callable<User&, Content>;
 
   template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, Handler>)
-  Handler(F function) : function_(adapt(std::move(function))) {}
+  requires(!std::is_same_v<std::remove_cvref_t<F>, Handler>) Handler(F function)
+      : function_(adapt(std::move(function))) {}
 
   const Function& function() const { return function_; }
 
@@ -204,16 +208,16 @@ struct Route {
 using Routes = std::vector<Route>;
 
 struct ServeLimits {
-  uint64_t max_body_bytes = uint64_t{1} << 30;            // 413
-  size_t max_connections = 10'000;                        // 503
-  size_t max_requests_in_flight = 1'000;                  // 503
-  size_t max_sessions = 100'000;                          // 429 for a new one
-  size_t max_tickets = 100'000;                           // 429 for a new one
-  size_t max_tickets_per_session = 1'000;                 // beyond it the session's oldest expires
-  std::chrono::seconds ticket_lifetime{600};              // 410 afterwards
-  std::chrono::seconds session_lifetime{3600};            // since its last request
-  size_t max_stored_answer_bytes = size_t{64} << 20;      // of all the answers kept for retries
-  std::chrono::milliseconds shutdown_grace{10'000};       // for running requests at stop()
+  uint64_t max_body_bytes = uint64_t{1} << 30;        // 413
+  size_t max_connections = 10'000;                    // 503
+  size_t max_requests_in_flight = 1'000;              // 503
+  size_t max_sessions = 100'000;                      // 429 for a new one
+  size_t max_tickets = 100'000;                       // 429 for a new one
+  size_t max_tickets_per_session = 1'000;             // beyond it the session's oldest expires
+  std::chrono::seconds ticket_lifetime{600};          // 410 afterwards
+  std::chrono::seconds session_lifetime{3600};        // since its last request
+  size_t max_stored_answer_bytes = size_t{64} << 20;  // of all the answers kept for retries
+  std::chrono::milliseconds shutdown_grace{10'000};   // for running requests at stop()
 };
 
 struct ServeOptions {
@@ -288,8 +292,7 @@ Task<Content> fetch(std::string url, Content input = {}, FetchOptions options = 
 class Model {
  public:
   template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, Model>)
-  Model(F function) : function_(std::move(function)) {}
+  requires(!std::is_same_v<std::remove_cvref_t<F>, Model>) Model(F function) : function_(std::move(function)) {}
   const detail::Callable<Tensor>& function() const { return function_; }
 
  private:

@@ -1,6 +1,7 @@
 #pragma once
 
 // Generated from the op table by tools/generate.cpp; change the row instead.
+// clang-format off
 
 #include <string>
 #include <vector>

@@ -19,7 +19,9 @@ class Dims {
 
   Dims() noexcept = default;
   template <std::integral T>
-  Dims(T only) : size_(1) { local_[0] = static_cast<int64_t>(only); }
+  Dims(T only) : size_(1) {
+    local_[0] = static_cast<int64_t>(only);
+  }
   Dims(std::initializer_list<int64_t> values) : Dims(std::span(values.begin(), values.size())) {}
   Dims(std::span<const int64_t> values);
   Dims(const std::vector<int64_t>& values) : Dims(std::span(values)) {}
@@ -29,7 +31,9 @@ class Dims {
   Dims(Dims&& other) noexcept;
   Dims& operator=(const Dims& other);
   Dims& operator=(Dims&& other) noexcept;
-  ~Dims() { if (size_ > kInline) delete[] heap_; }
+  ~Dims() {
+    if (size_ > kInline) delete[] heap_;
+  }
 
   int size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }

@@ -46,8 +46,7 @@ Task<> sleep(std::chrono::nanoseconds duration);
 // `auto [a, b] = co_await all(f(), g())`. When one fails, the others still run
 // to their end, then the first failure is thrown. All run on the caller's executor.
 template <class... T>
-  requires(!std::is_void_v<T> && ...)
-Task<std::tuple<T...>> all(Task<T>... tasks) {
+requires(!std::is_void_v<T> && ...) Task<std::tuple<T...>> all(Task<T>... tasks) {
   std::tuple<std::optional<T>...> results;
   std::vector<Task<>> running;
   running.reserve(sizeof...(T));
@@ -57,8 +56,7 @@ Task<std::tuple<T...>> all(Task<T>... tasks) {
 }
 
 template <class T>
-  requires(!std::is_void_v<T>)
-Task<std::vector<T>> all(std::vector<Task<T>> tasks) {
+requires(!std::is_void_v<T>) Task<std::vector<T>> all(std::vector<Task<T>> tasks) {
   std::vector<std::optional<T>> results(tasks.size());
   std::vector<Task<>> running;
   running.reserve(tasks.size());

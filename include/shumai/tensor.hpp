@@ -58,8 +58,7 @@ class Tensor {
   // A rank-0 constant. As an operand it adapts to the other's dtype within its
   // kind, like a Python number in PyTorch: `x * 2.0` keeps a float32 `x` float32.
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Tensor(T value) : Tensor(make_number(value)) {}
+  requires std::is_arithmetic_v<T> Tensor(T value) : Tensor(make_number(value)) {}
 
   Tensor(const Tensor& other) noexcept;
   Tensor(Tensor&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
@@ -116,10 +115,12 @@ class Tensor {
 
   // The only element, converted. Throws Error (kShapeMismatch) unless elements() == 1.
   template <class T>
-    requires std::is_arithmetic_v<T>
-  T item() const {
-    if constexpr (std::is_floating_point_v<T>) return static_cast<T>(item_double());
-    else return static_cast<T>(item_int64());
+  requires std::is_arithmetic_v<T> T item()
+  const {
+    if constexpr (std::is_floating_point_v<T>)
+      return static_cast<T>(item_double());
+    else
+      return static_cast<T>(item_int64());
   }
   // All elements in row order, converted.
   template <Element T>
@@ -151,8 +152,10 @@ class Tensor {
   static Tensor make_number(bool value);
   template <class T>
   static Tensor make_number(T value) {
-    if constexpr (std::is_floating_point_v<T>) return make_number(static_cast<double>(value));
-    else return make_number(static_cast<int64_t>(value));
+    if constexpr (std::is_floating_point_v<T>)
+      return make_number(static_cast<double>(value));
+    else
+      return make_number(static_cast<int64_t>(value));
   }
   double item_double() const;
   int64_t item_int64() const;
@@ -244,7 +247,7 @@ class NoGrad {
 
 namespace detail {
 Tensor from_bytes(const void* data, const Shape& shape, DType dtype, int64_t count);
-Tensor cast(const Tensor& tensor, DType dtype);  // without a graph
+Tensor cast(const Tensor& tensor, DType dtype);               // without a graph
 void to_bytes(const Tensor& tensor, DType dtype, void* out);  // converts, row by row
 void* mutable_bytes(const Tensor& tensor, DType dtype);
 }  // namespace detail

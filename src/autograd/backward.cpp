@@ -51,8 +51,10 @@ class AsyncWalk {
                    [this, node](std::exception_ptr error, std::vector<Tensor> gradients) {
                      --running_;
                      advanced_ = true;
-                     if (!error) walk_.finish(node, gradients);
-                     else if (!failure_) failure_ = error;
+                     if (!error)
+                       walk_.finish(node, gradients);
+                     else if (!failure_)
+                       failure_ = error;
                      wake_.cancel();
                    });
   }

@@ -1,4 +1,5 @@
 // Generated from the op table by tools/generate.cpp; change the row instead.
+// clang-format off
 
 #include "ops/op.hpp"
 #include "shumai/ops.hpp"

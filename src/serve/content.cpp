@@ -41,10 +41,11 @@ double weight(std::string_view accept, std::string_view type) {
   while (!accept.empty()) {
     std::string_view entry = next_part(accept, ',');
     const std::string_view range = next_part(entry, ';');
-    const int match = http::iequals(range, type)                                                        ? 2
-                      : range.ends_with("/*") && range != "*/*" && type.starts_with(range.substr(0, range.size() - 1)) ? 1
-                      : range == "*/*"                                                                  ? 0
-                                                                                                        : -1;
+    const int match = http::iequals(range, type) ? 2
+                      : range.ends_with("/*") && range != "*/*" && type.starts_with(range.substr(0, range.size() - 1))
+                          ? 1
+                      : range == "*/*" ? 0
+                                       : -1;
     if (match <= specific) continue;
     specific = match;
     best = quality(entry);
@@ -97,7 +98,8 @@ Content decode_content(const http::Headers& headers, const http::Body& body, boo
   const util::Slice& bytes = body.front();
   const std::string_view type = media_type(headers);
   if (http::iequals(type, kSafetensorsType))
-    return from_tensors(codec::decode_safetensors(bytes.owner, static_cast<size_t>(bytes.data - bytes.owner->data()), bytes.size));
+    return from_tensors(
+        codec::decode_safetensors(bytes.owner, static_cast<size_t>(bytes.data - bytes.owner->data()), bytes.size));
   if (http::iequals(type, kJsonType)) {
     if (!json_is_tensors) return Json::parse(http::body_text(body));
     return from_tensors(codec::decode_json(http::body_text(body)));
@@ -112,8 +114,9 @@ std::string_view choose_type(std::string_view accept, std::string_view preferred
   const std::string_view other = preferred == kJsonType ? kSafetensorsType : kJsonType;
   const double first = weight(accept, preferred), second = weight(accept, other);
   if (first <= 0 && second <= 0)
-    throw Error(ErrorCode::kNotAcceptable, "can answer " + std::string(kSafetensorsType) + " or " + std::string(kJsonType) +
-                                               ", but Accept is \"" + std::string(accept) + "\"");
+    throw Error(ErrorCode::kNotAcceptable, "can answer " + std::string(kSafetensorsType) + " or " +
+                                               std::string(kJsonType) + ", but Accept is \"" + std::string(accept) +
+                                               "\"");
   return first >= second ? preferred : other;
 }
 
@@ -121,7 +124,9 @@ Encoded encode_content(const Content& content, std::string_view type) {
   if (content.empty()) return {};
   if (content.is_json()) return {http::copy_body(content.json().dump()), kJsonType};
   if (type == kJsonType)
-    return {http::copy_body(content.is_tensor() ? codec::encode_json(content.tensor()) : codec::encode_json(content.tensors())), kJsonType};
+    return {http::copy_body(content.is_tensor() ? codec::encode_json(content.tensor())
+                                                : codec::encode_json(content.tensors())),
+            kJsonType};
   return {codec::encode_safetensors(content.tensors()), kSafetensorsType};
 }
 

@@ -53,7 +53,8 @@ const TicketTag* ticket_for(const Content& input, const std::string& origin) {
   if (response.headers.get("Content-Type").starts_with("application/problem+json")) {
     try {
       const Json problem = Json::parse(text);
-      if (const Json* name = problem.find("code"); name && name->is_string() && http_status(code_from_name(name->as_string())) == response.status)
+      if (const Json* name = problem.find("code");
+          name && name->is_string() && http_status(code_from_name(name->as_string())) == response.status)
         code = code_from_name(name->as_string());
       if (const Json* detail = problem.find("detail"); detail && detail->is_string()) message = detail->as_string();
     } catch (const Error&) {  // not what it claims to be: the status has to do
@@ -78,7 +79,8 @@ Task<Content> fetch_content(std::string address, Content input, FetchOptions opt
   request.body = std::move(encoded.body);
   if (!encoded.type.empty()) request.headers.add_checked("Content-Type", encoded.type);
   request.headers.add_checked("Accept", "application/x-safetensors, application/json;q=0.5");
-  if (const std::string session = sessions().of(origin); !session.empty()) request.headers.add("Shumai-Session", session);
+  if (const std::string session = sessions().of(origin); !session.empty())
+    request.headers.add("Shumai-Session", session);
   const TicketTag* tag = ticket_for(input, origin);
   if (tag) request.headers.add("Shumai-Ticket", tag->ticket);
   for (const auto& [name, value] : options.headers.get()) request.headers.set(name, value);

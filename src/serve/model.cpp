@@ -14,8 +14,10 @@ Task<Content> optimize(Tensor input, Tensor output, Update update, Tensor jacobi
   std::vector<Gradients::Entry> weights;
   Tensor input_gradient;
   for (const auto& [tensor, gradient] : found) {
-    if (tensor.same_as(input)) input_gradient = gradient;
-    else weights.push_back({tensor, gradient});
+    if (tensor.same_as(input))
+      input_gradient = gradient;
+    else
+      weights.push_back({tensor, gradient});
   }
   update(Gradients(std::move(weights)));
   if (!input_gradient.defined()) co_return Content();
@@ -26,8 +28,10 @@ Task<Content> forward(User& user, Model model, Update update, Tensor input) {
   if (is_floating(input.dtype()) && user.header(kInputGradient) != "none") input.requires_grad(true);
   const auto& function = model.function();
   Content result;
-  if (function.is_async()) result = co_await function.call_async(input);
-  else result = function.call(input);
+  if (function.is_async())
+    result = co_await function.call_async(input);
+  else
+    result = function.call(input);
   const Tensor output = result.tensor();
   if (!output.defined()) throw Error(ErrorCode::kInternal, "the model returned no tensor");
   if (output.requires_grad())
@@ -38,8 +42,11 @@ Task<Content> forward(User& user, Model model, Update update, Tensor input) {
 }  // namespace
 
 Server serve_model(Model model, Update update, ServeOptions options, Routes routes) {
-  if (!update) throw Error(ErrorCode::kInvalidArgument, "serve_model: needs a function that applies the gradients, such as optim::sgd");
-  routes.push_back({"forward", [model, update](User& user, Tensor input) { return forward(user, model, update, input); }});
+  if (!update)
+    throw Error(ErrorCode::kInvalidArgument,
+                "serve_model: needs a function that applies the gradients, such as optim::sgd");
+  routes.push_back(
+      {"forward", [model, update](User& user, Tensor input) { return forward(user, model, update, input); }});
   routes.push_back({"optimize", [](User& user, Tensor jacobian) { return user.call_async(kBackward, jacobian); }});
   return serve(std::move(routes), std::move(options));
 }
@@ -54,8 +61,10 @@ Task<Tensor> RemoteModel::operator()(Tensor input) const {
   options.timeout = timeout_;
   FetchOptions back;
   back.timeout = timeout_;
-  options.grad_fn = GradFn([url = backward_url_, back](GradContext context) { return tfetch(url, context.grad_in, back); });
-  if (!input.requires_grad()) options.headers = std::vector<std::pair<std::string, std::string>>{{kInputGradient, "none"}};
+  options.grad_fn =
+      GradFn([url = backward_url_, back](GradContext context) { return tfetch(url, context.grad_in, back); });
+  if (!input.requires_grad())
+    options.headers = std::vector<std::pair<std::string, std::string>>{{kInputGradient, "none"}};
   return tfetch(forward_url_, std::move(input), std::move(options));
 }
 

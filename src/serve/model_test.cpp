@@ -68,13 +68,17 @@ TEST(ServedModel, MayBeMadeOfOtherServedModels) {
 
 TEST(ServedModel, SaysWhenItReturnsNothing) {
   const Server server = serve_model([](Tensor) { return Tensor(); }, step_down, any_port());
-  EXPECT_EQ(error_of([&] { run(remote_model(server.url())(ones(1))); }, ErrorCode::kInternal), "the model returned no tensor");
+  EXPECT_EQ(error_of([&] { run(remote_model(server.url())(ones(1))); }, ErrorCode::kInternal),
+            "the model returned no tensor");
 }
 
 TEST(RemoteModel, SaysWhenNobodyListens) {
   uint16_t port = 0;
-  { port = serve({{"a", [](User&) {}}}, any_port()).port(); }
-  const std::string message = error_of([&] { run(remote_model("localhost:" + std::to_string(port))(ones(1))); }, ErrorCode::kConnection);
+  {
+    port = serve({{"a", [](User&) {}}}, any_port()).port();
+  }
+  const std::string message =
+      error_of([&] { run(remote_model("localhost:" + std::to_string(port))(ones(1))); }, ErrorCode::kConnection);
   EXPECT_NE(message.find("localhost:" + std::to_string(port)), std::string::npos);
 }
 
@@ -89,7 +93,8 @@ Milliseconds time_of(const std::function<void()>& action) {
 }
 
 Server waiting_model() {
-  return serve({{"forward", [](User&, Tensor x) -> Task<Tensor> {
+  return serve({{"forward",
+                 [](User&, Tensor x) -> Task<Tensor> {
                    co_await util::sleep(std::chrono::milliseconds(100));
                    co_return x;
                  }}},

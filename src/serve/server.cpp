@@ -61,21 +61,26 @@ Server::State::State(Routes given, ServeOptions options_)
       loop(static_cast<size_t>(std::max(1, options.threads))),
       logic(asio::make_strand(loop.context())),
       store(options.limits),
-      http(loop.context(), [this](http::Request request) { return respond(std::move(request)); }, http_limits(options.limits)),
+      http(
+          loop.context(), [this](http::Request request) { return respond(std::move(request)); },
+          http_limits(options.limits)),
       sweep_timer(logic),
       started(std::chrono::steady_clock::now()) {
   for (Route& route : given) {
     while (route.name.starts_with('/')) route.name.erase(0, 1);
     for (std::string_view own : kOwnRoutes)
       if (route.name == own)
-        throw Error(ErrorCode::kInvalidArgument, "serve: \"/" + route.name + "\" is answered by the server itself, choose another name");
+        throw Error(ErrorCode::kInvalidArgument,
+                    "serve: \"/" + route.name + "\" is answered by the server itself, choose another name");
     if (routes.contains(route.name))
       throw Error(ErrorCode::kInvalidArgument, "serve: the route \"" + route.name + "\" is given twice");
     routes.try_emplace(route.name, std::move(route.handler));
   }
   if (!is_local(options.hostname) && !options.insecure)
-    throw Error(ErrorCode::kInvalidArgument, "serve: " + options.hostname + " is reachable from other machines, where anyone could train and "
-                                             "read this model; serve on 127.0.0.1, or set insecure if that is meant");
+    throw Error(ErrorCode::kInvalidArgument,
+                "serve: " + options.hostname +
+                    " is reachable from other machines, where anyone could train and "
+                    "read this model; serve on 127.0.0.1, or set insecure if that is meant");
 }
 
 Server::State::~State() { stop(); }
@@ -111,7 +116,8 @@ Task<http::Response> Server::State::respond(http::Request request) {
   while (path.starts_with('/')) path.remove_prefix(1);
   if (path == "health/live") co_return http::Response::json(200, R"({"status":"live"})");
   if (path == "health/ready")
-    co_return ready ? http::Response::json(200, R"({"status":"ready"})") : http::problem(503, "unavailable", "the server is shutting down");
+    co_return ready ? http::Response::json(200, R"({"status":"ready"})")
+                    : http::problem(503, "unavailable", "the server is shutting down");
   if (path == "statistics") co_return co_await respond_statistics();
   const auto found = routes.find(path);
   if (found == routes.end()) {
@@ -120,7 +126,8 @@ Task<http::Response> Server::State::respond(http::Request request) {
     co_return http::problem(404, "not_found", "no route \"/" + std::string(path) + "\" here; there is " + known);
   }
   if (request.method != "POST" && request.method != "GET") {
-    http::Response refused = http::problem(405, "method_not_allowed", "a route takes POST, or GET without a body, not " + request.method);
+    http::Response refused =
+        http::problem(405, "method_not_allowed", "a route takes POST, or GET without a body, not " + request.method);
     refused.headers.set("Allow", "GET, POST");
     co_return refused;
   }
@@ -132,9 +139,11 @@ Task<http::Response> Server::State::respond_to_route(Served& route, std::string_
   ++route.statistics.requests;
   std::exception_ptr failure;
   try {
-    const bool json = http::body_size(request.body) == 0 || http::iequals(request.headers.get("Content-Type").substr(0, kJsonType.size()), kJsonType);
+    const bool json = http::body_size(request.body) == 0 ||
+                      http::iequals(request.headers.get("Content-Type").substr(0, kJsonType.size()), kJsonType);
     const std::string_view type = choose_type(request.headers.get("Accept"), json ? kJsonType : kSafetensorsType);
-    const Outcome outcome = co_await inside_logic(route, name, request, decode_content(request.headers, request.body, true));
+    const Outcome outcome =
+        co_await inside_logic(route, name, request, decode_content(request.headers, request.body, true));
     if (outcome.failure) std::rethrow_exception(outcome.failure);
     Encoded encoded = encode_content(outcome.content, type);
     http::Response response = http::Response::empty(encoded.type.empty() ? 204 : 200);
@@ -152,7 +161,8 @@ Task<http::Response> Server::State::respond_to_route(Served& route, std::string_
 }
 
 // Not by co_spawn, whose result would queue up behind the requests that wait for `logic`.
-Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::string_view name, const http::Request& request, Content input) {
+Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::string_view name,
+                                                         const http::Request& request, Content input) {
   const auto executor = co_await asio::this_coro::executor;
   ++waiting;
   co_await asio::dispatch(asio::bind_executor(logic, asio::use_awaitable));
@@ -164,22 +174,27 @@ Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::str
     outcome.failure = std::current_exception();
   }
   // Out again. Deferring stays on this thread, which is cheapest, but comes only after the handlers that wait.
-  if (waiting == 0) co_await asio::defer(executor, asio::use_awaitable);
-  else co_await asio::post(executor, asio::use_awaitable);
+  if (waiting == 0)
+    co_await asio::defer(executor, asio::use_awaitable);
+  else
+    co_await asio::post(executor, asio::use_awaitable);
   co_return outcome;
 }
 
-Task<std::shared_ptr<TicketCall>> Server::State::claim(Ticket& ticket, std::string_view route, const http::Request& request) {
+Task<std::shared_ptr<TicketCall>> Server::State::claim(Ticket& ticket, std::string_view route,
+                                                       const http::Request& request) {
   const BodyDigest digest = digest_of(request.headers.get("Content-Type"), http::body_text(request.body));
   while (true) {
     const auto found = ticket.calls.find(route);
     if (found == ticket.calls.end()) break;
     const std::shared_ptr<TicketCall> earlier = found->second;
     if (earlier->body != digest)
-      throw Error(ErrorCode::kUnprocessable, "the ticket was already used for /" + std::string(route) + " with another body");
+      throw Error(ErrorCode::kUnprocessable,
+                  "the ticket was already used for /" + std::string(route) + " with another body");
     if (earlier->done) co_return earlier;
     boost::system::error_code ignored;
-    co_await earlier->finished->async_wait(asio::bind_executor(logic, asio::redirect_error(asio::use_awaitable, ignored)));
+    co_await earlier->finished->async_wait(
+        asio::bind_executor(logic, asio::redirect_error(asio::use_awaitable, ignored)));
   }
   if (ticket.state == Ticket::State::kDone || ticket.state == Ticket::State::kExpired)
     throw Error(ErrorCode::kGone, "the ticket is done: its step was taken");
@@ -190,7 +205,8 @@ Task<std::shared_ptr<TicketCall>> Server::State::claim(Ticket& ticket, std::stri
   co_return mine;
 }
 
-Task<Server::State::Outcome> Server::State::run_route(Served& route, std::string_view name, const http::Request& request, Content input) {
+Task<Server::State::Outcome> Server::State::run_route(Served& route, std::string_view name,
+                                                      const http::Request& request, Content input) {
   const std::string_view ticket_id = request.headers.get("Shumai-Ticket");
   const std::string_view session_id = request.headers.get("Shumai-Session");
   detail::Request context{store, request.headers, nullptr, nullptr};
@@ -203,7 +219,8 @@ Task<Server::State::Outcome> Server::State::run_route(Served& route, std::string
     call = co_await claim(*context.ticket, name, request);
     if (call->done) {
       ++store.statistics().answers_replayed;
-      if (!call->kept) throw Error(ErrorCode::kGone, "this call was already answered, and the answer was too large to keep");
+      if (!call->kept)
+        throw Error(ErrorCode::kGone, "this call was already answered, and the answer was too large to keep");
       co_return Outcome{call->answer, context.session->id, context.ticket->id};
     }
     context.ticket->state = Ticket::State::kRunning;
@@ -217,8 +234,10 @@ Task<Server::State::Outcome> Server::State::run_route(Served& route, std::string
   try {
     const Handler::Function& handler = route.handler.function();
     if (handler.is_async())
-      result = co_await asio::co_spawn(logic, handler.call_async(user, std::move(input)), asio::bind_executor(logic, asio::use_awaitable));
-    else result = handler.call(user, std::move(input));
+      result = co_await asio::co_spawn(logic, handler.call_async(user, std::move(input)),
+                                       asio::bind_executor(logic, asio::use_awaitable));
+    else
+      result = handler.call(user, std::move(input));
   } catch (...) {
     failure = std::current_exception();
   }
@@ -232,7 +251,8 @@ Task<Server::State::Outcome> Server::State::run_route(Served& route, std::string
   co_return Outcome{answer, context.session->id, context.ticket ? context.ticket->id : std::string()};
 }
 
-void Server::State::settle(detail::Request& context, std::string_view name, TicketCall* call, const Content& answer, bool failed) {
+void Server::State::settle(detail::Request& context, std::string_view name, TicketCall* call, const Content& answer,
+                           bool failed) {
   Ticket& ticket = *context.ticket;
   if (call) call->finished->cancel();
   if (ticket.state == Ticket::State::kExpired) return;
@@ -325,7 +345,8 @@ uint16_t Server::port() const { return state_->port; }
 std::string Server::url() const {
   const std::string& host = state_->options.hostname;
   if (host.starts_with("unix:")) return host;
-  return "http://" + (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(state_->port);
+  return "http://" + (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" +
+         std::to_string(state_->port);
 }
 
 void Server::wait() {

@@ -72,7 +72,7 @@ struct Server::State {
   boost::asio::steady_timer sweep_timer;  // inside `logic` only
 
   std::atomic<size_t> sessions{0}, live_tickets{0};  // copies for statistics()
-  std::atomic<size_t> waiting{0};  // requests on their way into `logic`
+  std::atomic<size_t> waiting{0};                    // requests on their way into `logic`
   std::atomic<bool> ready{false};
   const std::chrono::steady_clock::time_point started;
   uint16_t port = 0;

@@ -52,7 +52,12 @@ TEST(Server, CarriesEveryDTypeAndNamedTensors) {
 
 TEST(Server, HandlersMayReturnJsonOrNothing) {
   int calls = 0;
-  const Server server = serve({{"info", [](User&) { return Json::object({{"classes", 10}}); }}, {"poke", [&](User&) { ++calls; }}}, any_port());
+  const Server server = serve({{"info",
+                                [](User&) {
+                                  return Json::object({{"classes", 10}});
+                                }},
+                               {"poke", [&](User&) { ++calls; }}},
+                              any_port());
   EXPECT_EQ(run(fetch(server.url() + "/info")).json()["classes"].as_int64(), 10);
   EXPECT_FALSE(run(tfetch(server.url() + "/poke")).defined());
   EXPECT_EQ(send(server.url() + "/poke").status, 204);
@@ -65,7 +70,8 @@ TEST(Server, AThrowingHandlerIsA500WithItsMessageAndTheServerLives) {
                                   if (x.elements() > 2) throw std::runtime_error("too wide for this model");
                                   return x;
                                 }},
-                               {"later", [](User&, Tensor) -> Task<Tensor> {
+                               {"later",
+                                [](User&, Tensor) -> Task<Tensor> {
                                   co_await util::sleep(std::chrono::milliseconds(1));
                                   throw std::runtime_error("failed after an await");
                                 }}},
@@ -74,14 +80,20 @@ TEST(Server, AThrowingHandlerIsA500WithItsMessageAndTheServerLives) {
   EXPECT_EQ(answer.status, 500);
   EXPECT_EQ(answer.headers.get("Content-Type"), "application/problem+json");
   EXPECT_EQ(detail_of(answer), "too wide for this model");
-  EXPECT_EQ(error_of([&] { run(tfetch(server.url() + "/forward", zeros(3))); }, ErrorCode::kInternal), "too wide for this model");
-  EXPECT_EQ(error_of([&] { run(tfetch(server.url() + "/later", zeros(3))); }, ErrorCode::kInternal), "failed after an await");
+  EXPECT_EQ(error_of([&] { run(tfetch(server.url() + "/forward", zeros(3))); }, ErrorCode::kInternal),
+            "too wide for this model");
+  EXPECT_EQ(error_of([&] { run(tfetch(server.url() + "/later", zeros(3))); }, ErrorCode::kInternal),
+            "failed after an await");
   EXPECT_EQ(run(tfetch(server.url() + "/forward", ones(2))).to_vector<float>(), (std::vector<float>{1, 1}));
 }
 
 TEST(Server, AUsersMistakeKeepsItsCodeAcrossTheWire) {
   const Server server = serve({{"forward", [](User&, Tensor x) { return matmul(x, zeros({5, 6})); }}}, any_port());
-  const std::string message = error_of([&] { run(tfetch(server.url() + "/forward", zeros({3, 4}))); }, ErrorCode::kShapeMismatch);
+  const std::string message = error_of(
+      [&] {
+        run(tfetch(server.url() + "/forward", zeros({3, 4})));
+      },
+      ErrorCode::kShapeMismatch);
   EXPECT_EQ(message, "matmul: inner sizes differ, got [3, 4] and [5, 6]");
 }
 
@@ -102,7 +114,11 @@ TEST(Server, RefusesRoutesAndAddressesAtTheStart) {
   const auto handler = [](User&) {};
   error_of([&] { (void)serve({{"health/live", handler}}, any_port()); }, ErrorCode::kInvalidArgument);
   error_of([&] { (void)serve({{"a", handler}, {"/a", handler}}, any_port()); }, ErrorCode::kInvalidArgument);
-  const std::string message = error_of([&] { (void)serve({{"a", handler}}, {.port = 0, .hostname = "0.0.0.0"}); }, ErrorCode::kInvalidArgument);
+  const std::string message = error_of(
+      [&] {
+        (void)serve({{"a", handler}}, {.port = 0, .hostname = "0.0.0.0"});
+      },
+      ErrorCode::kInvalidArgument);
   EXPECT_NE(message.find("insecure"), std::string::npos);
   const Server open = serve({{"a", handler}}, {.port = 0, .hostname = "0.0.0.0", .insecure = true});
   EXPECT_EQ(send("127.0.0.1:" + std::to_string(open.port()) + "/a").status, 204);
@@ -131,7 +147,8 @@ TEST(Server, HandlersRunOneAtATimeExceptAcrossAnAwait) {
 
 TEST(Server, HealthAndStatisticsAnswerWhileAHandlerComputes) {
   std::promise<void> entered, release;
-  const Server server = serve({{"compute", [&](User&) {
+  const Server server = serve({{"compute",
+                                [&](User&) {
                                   entered.set_value();
                                   release.get_future().wait();
                                 }}},
@@ -159,7 +176,8 @@ TEST(Server, StatisticsCountAndMergeTheCallersOwn) {
 
 TEST(Server, StopLetsARunningRequestFinishAndRefusesLaterOnes) {
   std::promise<void> entered, release;
-  Server server = serve({{"compute", [&](User&, Tensor x) {
+  Server server = serve({{"compute",
+                          [&](User&, Tensor x) {
                             entered.set_value();
                             release.get_future().wait();
                             return x;
@@ -172,7 +190,8 @@ TEST(Server, StopLetsARunningRequestFinishAndRefusesLaterOnes) {
   release.set_value();
   EXPECT_EQ(call.get(), 200);
   stopping.get();
-  EXPECT_NE(error_of([&] { post(url + "/compute", "[1]"); }, ErrorCode::kConnection).find("refused"), std::string::npos);
+  EXPECT_NE(error_of([&] { post(url + "/compute", "[1]"); }, ErrorCode::kConnection).find("refused"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -14,8 +14,10 @@ std::string random_id() {
   std::array<unsigned char, 16> bytes;
   for (size_t filled = 0; filled < bytes.size();) {
     const ssize_t got = getrandom(bytes.data() + filled, bytes.size() - filled, 0);
-    if (got > 0) filled += static_cast<size_t>(got);
-    else if (errno != EINTR) throw Error(ErrorCode::kInternal, "the system has no random bytes");
+    if (got > 0)
+      filled += static_cast<size_t>(got);
+    else if (errno != EINTR)
+      throw Error(ErrorCode::kInternal, "the system has no random bytes");
   }
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
@@ -48,7 +50,8 @@ std::shared_ptr<Session> Store::session(std::string_view id) {
     }
   if (sessions_.size() >= limits_.max_sessions) sweep(now);
   if (sessions_.size() >= limits_.max_sessions)
-    throw Error(ErrorCode::kTooManyRequests, "too many sessions: the server keeps " + std::to_string(limits_.max_sessions) + ", try again later");
+    throw Error(ErrorCode::kTooManyRequests,
+                "too many sessions: the server keeps " + std::to_string(limits_.max_sessions) + ", try again later");
   auto fresh = std::make_shared<Session>();
   fresh->id = random_id();
   fresh->last_used = now;
@@ -70,7 +73,8 @@ std::shared_ptr<Ticket> Store::mint(const std::shared_ptr<Session>& session) {
   if (session->tickets.size() >= limits_.max_tickets_per_session) expire(*session->tickets.front());
   if (tickets_.size() >= limits_.max_tickets) sweep(now);
   if (tickets_.size() >= limits_.max_tickets)
-    throw Error(ErrorCode::kTooManyRequests, "too many tickets: the server keeps " + std::to_string(limits_.max_tickets) + ", try again later");
+    throw Error(ErrorCode::kTooManyRequests,
+                "too many tickets: the server keeps " + std::to_string(limits_.max_tickets) + ", try again later");
   auto ticket = std::make_shared<Ticket>();
   ticket->id = random_id();
   ticket->session = session;
@@ -85,7 +89,8 @@ std::shared_ptr<Ticket> Store::mint(const std::shared_ptr<Session>& session) {
 
 void Store::release(Ticket& ticket) {
   auto& latest = ticket.session->latest;
-  for (auto at = latest.begin(); at != latest.end();) at = at->second.ticket == &ticket ? latest.erase(at) : std::next(at);
+  for (auto at = latest.begin(); at != latest.end();)
+    at = at->second.ticket == &ticket ? latest.erase(at) : std::next(at);
   ticket.own.clear();
 }
 
@@ -117,7 +122,8 @@ void Store::keep_answer(TicketCall& call, const Content& answer) {
   size_t bytes = 0;
   if (answer.is_tensor() || answer.is_tensors())
     for (const auto& [name, tensor] : answer.tensors()) bytes += tensor.nbytes();
-  else if (answer.is_json()) bytes = answer.json().dump().size();
+  else if (answer.is_json())
+    bytes = answer.json().dump().size();
   call.done = true;
   // Over the limit the call is remembered, so that it can't run again, but its answer isn't.
   if (answer_bytes_ + bytes > limits_.max_stored_answer_bytes) return;

@@ -99,14 +99,16 @@ TEST(Ticket, TheSameRequestAgainGetsTheStoredAnswerAndRunsOnce) {
 TEST(Ticket, ARetryWhileTheFirstIsRunningWaitsForItsAnswer) {
   int runs = 0;
   bool release = false;
-  const Server server = serve({{"forward", [](User& user, Tensor x) {
+  const Server server = serve({{"forward",
+                                [](User& user, Tensor x) {
                                   user.set("x", x);
                                   return x;
                                 }},
-                               {"slow", [&](User&, Tensor x) -> Task<Tensor> {
+                               {"slow",
+                                [&](User&, Tensor x) -> Task<Tensor> {
                                   ++runs;
                                   while (!release) co_await util::sleep(std::chrono::milliseconds(1));
-                                  co_return x * runs;
+                                  co_return x* runs;
                                 }},
                                {"release", [&](User&) { release = true; }}},
                               any_port());
@@ -120,7 +122,8 @@ TEST(Ticket, ARetryWhileTheFirstIsRunningWaitsForItsAnswer) {
       co_await util::sleep(std::chrono::milliseconds(20));
       co_return co_await tfetch(to);
     };
-    auto [a, b, c] = co_await util::all(tfetch(base + "/slow", gradient), tfetch(base + "/slow", gradient), release_soon(base + "/release"));
+    auto [a, b, c] = co_await util::all(tfetch(base + "/slow", gradient), tfetch(base + "/slow", gradient),
+                                        release_soon(base + "/release"));
     EXPECT_EQ(a.item<float>(), 1);
     EXPECT_EQ(b.item<float>(), 1);
   }(url));
@@ -139,15 +142,16 @@ TEST(Ticket, AFailedStepLeavesTheTicketUsable) {
 
 TEST(Ticket, AStepMayBeSplitOverSeveralRoutes) {
   const Tensor weight = scalar(1.0).requires_grad(true);
-  const Server server = serve({{"forward",
-                                [&](User& user, Tensor x) {
-                                  const Tensor y = x * weight;
-                                  user.set("back", [y](Tensor jacobian) { return y.backward(jacobian).begin()->gradient; });
-                                  return y;
-                                }},
-                               {"gradients", [](User& user, Tensor jacobian) { user.set("gradient", user.call("back", jacobian).tensor()); }},
-                               {"apply", [&](User& user) { weight.update((weight - user.get<Tensor>("gradient")).detach()); }}},
-                              any_port());
+  const Server server = serve(
+      {{"forward",
+        [&](User& user, Tensor x) {
+          const Tensor y = x * weight;
+          user.set("back", [y](Tensor jacobian) { return y.backward(jacobian).begin()->gradient; });
+          return y;
+        }},
+       {"gradients", [](User& user, Tensor jacobian) { user.set("gradient", user.call("back", jacobian).tensor()); }},
+       {"apply", [&](User& user) { weight.update((weight - user.get<Tensor>("gradient")).detach()); }}},
+      any_port());
   const std::string ticket(post(server.url() + "/forward", "5").headers.get("Shumai-Ticket"));
   const testing::HeaderList with{{"Shumai-Ticket", ticket}};
   EXPECT_EQ(post(server.url() + "/gradients", "2", with).status, 204);
@@ -179,7 +183,8 @@ TEST(Ticket, ASessionsOldestExpiresWhenItHasTooMany) {
   std::string last;
   for (int i = 0; i < 50; ++i) last = post(model.forward(), "1", session).headers.get("Shumai-Ticket");
   EXPECT_EQ(model.server.statistics()["tickets"]["live"].as_int64(), 3);
-  EXPECT_EQ(post(model.optimize(), "1", {{"Shumai-Ticket", std::string(first.headers.get("Shumai-Ticket"))}}).status, 410);
+  EXPECT_EQ(post(model.optimize(), "1", {{"Shumai-Ticket", std::string(first.headers.get("Shumai-Ticket"))}}).status,
+            410);
   EXPECT_EQ(post(model.optimize(), "1", {{"Shumai-Ticket", last}}).status, 204);
 }
 
@@ -188,7 +193,8 @@ TEST(Ticket, WhatWasCapturedIsFreedWhenTheTicketIsDoneOrExpires) {
   ServeOptions options = any_port();
   options.limits.ticket_lifetime = std::chrono::seconds(0);
   const auto routes = [&] {
-    return Routes{{"forward", [&](User& user, Tensor x) {
+    return Routes{{"forward",
+                   [&](User& user, Tensor x) {
                      auto held = std::make_shared<int>(1);
                      captured = held;
                      user.set("opt", [held](Tensor) {});
@@ -210,19 +216,22 @@ TEST(Ticket, WhatWasCapturedIsFreedWhenTheTicketIsDoneOrExpires) {
 }
 
 TEST(User, CountersCountAcrossTheSession) {
-  const Server server = serve({{"count", [](User& user) {
+  const Server server = serve({{"count",
+                                [](User& user) {
                                   user.set("n", user.get<int>("n", 0) + 1);
                                   return Json(user.get<int>("n"));
                                 }}},
                               any_port());
   const http::Response first = testing::send(server.url() + "/count");
   const testing::HeaderList session{{"Shumai-Session", std::string(first.headers.get("Shumai-Session"))}};
-  for (int i = 2; i <= 5; ++i) EXPECT_EQ(text(testing::send(server.url() + "/count", "GET", "", session)), std::to_string(i));
+  for (int i = 2; i <= 5; ++i)
+    EXPECT_EQ(text(testing::send(server.url() + "/count", "GET", "", session)), std::to_string(i));
   EXPECT_EQ(text(testing::send(server.url() + "/count")), "1");
 }
 
 TEST(User, AsyncFunctionsAreAwaitedAndSayWhenTheyArent) {
-  const Server server = serve({{"forward", [](User& user, Tensor x) {
+  const Server server = serve({{"forward",
+                                [](User& user, Tensor x) {
                                   user.set("opt", [](Tensor jacobian) -> Task<Tensor> {
                                     co_await util::sleep(std::chrono::milliseconds(1));
                                     co_return jacobian * 10;
@@ -232,8 +241,10 @@ TEST(User, AsyncFunctionsAreAwaitedAndSayWhenTheyArent) {
                                {"good", [](User& user, Tensor jacobian) { return user.call_async("opt", jacobian); }},
                                {"bad", [](User& user, Tensor jacobian) { user.call("opt", jacobian); }}},
                               any_port());
-  const testing::HeaderList ticket{{"Shumai-Ticket", std::string(post(server.url() + "/forward", "1").headers.get("Shumai-Ticket"))}};
-  EXPECT_EQ(detail_of(post(server.url() + "/bad", "2", ticket)), "user: \"opt\" is async, await call_async instead of call");
+  const testing::HeaderList ticket{
+      {"Shumai-Ticket", std::string(post(server.url() + "/forward", "1").headers.get("Shumai-Ticket"))}};
+  EXPECT_EQ(detail_of(post(server.url() + "/bad", "2", ticket)),
+            "user: \"opt\" is async, await call_async instead of call");
   EXPECT_EQ(text(post(server.url() + "/good", "2", ticket)), "20");
 }
 

@@ -61,7 +61,8 @@ Content User::call(std::string_view key, Content input) const {
   // A copy: the function may store over itself.
   const detail::Stored function = stored(key);
   if (function.is_async())
-    throw Error(ErrorCode::kInvalidArgument, "user: \"" + std::string(key) + "\" is async, await call_async instead of call");
+    throw Error(ErrorCode::kInvalidArgument,
+                "user: \"" + std::string(key) + "\" is async, await call_async instead of call");
   return function.call(std::move(input));
 }
 

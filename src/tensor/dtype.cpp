@@ -13,8 +13,8 @@ struct NameRow {
 };
 
 constexpr NameRow kNames[kDTypeCount] = {
-    {"bool", "bool"},   {"uint8", "u8"},  {"int8", "i8"},    {"int16", "i16"},    {"uint16", "u16"},
-    {"int32", "i32"},   {"uint32", "u32"}, {"int64", "i64"},  {"uint64", "u64"},   {"float16", "f16"},
+    {"bool", "bool"},     {"uint8", "u8"},    {"int8", "i8"},    {"int16", "i16"},  {"uint16", "u16"},
+    {"int32", "i32"},     {"uint32", "u32"},  {"int64", "i64"},  {"uint64", "u64"}, {"float16", "f16"},
     {"bfloat16", "bf16"}, {"float32", "f32"}, {"float64", "f64"}};
 
 DType promote_integers(DType a, DType b) noexcept {
@@ -23,10 +23,14 @@ DType promote_integers(DType a, DType b) noexcept {
   const DType from_unsigned = is_signed(a) ? b : a;
   if (size_of(from_signed) > size_of(from_unsigned)) return from_signed;
   switch (from_unsigned) {
-    case DType::u8: return DType::i16;
-    case DType::u16: return DType::i32;
-    case DType::u32: return DType::i64;
-    default: return DType::f64;
+    case DType::u8:
+      return DType::i16;
+    case DType::u16:
+      return DType::i32;
+    case DType::u32:
+      return DType::i64;
+    default:
+      return DType::f64;
   }
 }
 

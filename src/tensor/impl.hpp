@@ -31,7 +31,9 @@ class TensorImpl final : public util::RefCounted {
 
   std::byte* bytes() noexcept { return storage->data() + offset * static_cast<int64_t>(size_of(dtype)); }
   template <class T>
-  T* as() noexcept { return reinterpret_cast<T*>(bytes()); }
+  T* as() noexcept {
+    return reinterpret_cast<T*>(bytes());
+  }
 
   static void destroy(TensorImpl* impl) noexcept { delete impl; }
   static void* operator new(size_t size);
@@ -40,13 +42,13 @@ class TensorImpl final : public util::RefCounted {
   util::BufferRef storage;
   DType dtype;
   bool requires_grad = false;
-  bool is_number = false;   // a plain number, which adapts to the other operand's dtype
+  bool is_number = false;  // a plain number, which adapts to the other operand's dtype
   bool is_contiguous;
-  int64_t offset;           // of the first element in the storage, in elements
+  int64_t offset;  // of the first element in the storage, in elements
   int64_t elements;
   Shape shape;
   Dims strides;
-  util::Ref<Node> node;     // what computed this tensor; null for a leaf
+  util::Ref<Node> node;  // what computed this tensor; null for a leaf
   util::Ref<TensorImpl> grad;
   util::Ref<TensorImpl> stands_for;  // the leaf that a saved alias receives gradients for
   std::shared_ptr<const TicketTag> tag;

@@ -18,8 +18,10 @@ Dims::Dims(std::span<const int64_t> values) : Dims(static_cast<int>(std::min<siz
 }
 
 Dims::Dims(Dims&& other) noexcept : size_(other.size_) {
-  if (size_ > kInline) heap_ = other.heap_;
-  else std::copy_n(other.local_, kInline, local_);
+  if (size_ > kInline)
+    heap_ = other.heap_;
+  else
+    std::copy_n(other.local_, kInline, local_);
   other.size_ = 0;
 }
 
@@ -64,11 +66,14 @@ int64_t elements_of(const Shape& shape) {
   bool empty = false;
   for (int64_t size : shape) {
     if (size < 0) throw Error(ErrorCode::kInvalidArgument, "shape: negative size in " + shape.to_string());
-    if (size == 0) empty = true;
-    else overflow |= __builtin_mul_overflow(count, size, &count);
+    if (size == 0)
+      empty = true;
+    else
+      overflow |= __builtin_mul_overflow(count, size, &count);
   }
   if (empty) return 0;
-  if (overflow) throw Error(ErrorCode::kTooLarge, "shape: " + shape.to_string() + " has more elements than fit in memory");
+  if (overflow)
+    throw Error(ErrorCode::kTooLarge, "shape: " + shape.to_string() + " has more elements than fit in memory");
   return count;
 }
 
@@ -81,10 +86,12 @@ Shape broadcast(const Shape& a, const Shape& b, const char* op) {
   for (int i = 0; i < shorter.size(); ++i) {
     const int64_t size = shorter[i];
     int64_t& mine = out[shift + i];
-    if (mine == 1) mine = size;
+    if (mine == 1)
+      mine = size;
     else if (size != 1 && size != mine)
-      throw Error(ErrorCode::kShapeMismatch, std::string(op) + ": shapes don't broadcast, got " + a.to_string() + " and " +
-                                                 b.to_string() + " (sizes must be equal or 1, from the last axis on)");
+      throw Error(ErrorCode::kShapeMismatch, std::string(op) + ": shapes don't broadcast, got " + a.to_string() +
+                                                 " and " + b.to_string() +
+                                                 " (sizes must be equal or 1, from the last axis on)");
   }
   return out;
 }

@@ -104,7 +104,8 @@ Tensor Tensor::make_number(int64_t value) { return number_of(value); }
 Tensor Tensor::make_number(bool value) { return number_of(value); }
 
 TensorImpl& Tensor::checked_impl() const {
-  if (!impl_) throw Error(ErrorCode::kInvalidArgument, "tensor is undefined: it was never given a value, or was disposed");
+  if (!impl_)
+    throw Error(ErrorCode::kInvalidArgument, "tensor is undefined: it was never given a value, or was disposed");
   return *impl_;
 }
 
@@ -123,7 +124,8 @@ Tensor Tensor::requires_grad(bool required) const {
     throw Error(ErrorCode::kDTypeMismatch,
                 "requires_grad: only floating-point tensors have gradients, got " + std::string(name_of(impl.dtype)));
   if (!required && impl.node)
-    throw Error(ErrorCode::kInvalidArgument, "requires_grad: a tensor with a graph can't be switched off, use detach()");
+    throw Error(ErrorCode::kInvalidArgument,
+                "requires_grad: a tensor with a graph can't be switched off, use detach()");
   impl.requires_grad = required;
   impl.is_number = false;
   return *this;
@@ -179,8 +181,8 @@ int64_t Tensor::item_int64() const {
 const void* Tensor::checked_data(DType dtype) const {
   TensorImpl& impl = checked_impl();
   if (impl.dtype != dtype)
-    throw Error(ErrorCode::kDTypeMismatch, "data: tensor is " + std::string(name_of(impl.dtype)) + ", asked for " +
-                                               std::string(name_of(dtype)));
+    throw Error(ErrorCode::kDTypeMismatch,
+                "data: tensor is " + std::string(name_of(impl.dtype)) + ", asked for " + std::string(name_of(dtype)));
   if (!impl.is_contiguous)
     throw Error(ErrorCode::kInvalidArgument, "data: tensor isn't contiguous, call contiguous() first");
   return impl.bytes();
@@ -203,10 +205,10 @@ Tensor from_bytes(const void* data, const Shape& shape, DType dtype, int64_t cou
 void* mutable_bytes(const Tensor& tensor, DType dtype) {
   TensorImpl& impl = tensor.checked_impl();
   if (impl.dtype != dtype || !impl.is_contiguous || impl.node || !impl.storage->unique() || !impl.storage->writable())
-    throw Error(ErrorCode::kInvalidArgument,
-                "mutable_data: needs a contiguous " + std::string(name_of(dtype)) +
-                    " tensor that is a leaf and shares its storage with no other, got " +
-                    std::string(name_of(impl.dtype)) + " of shape " + impl.shape.to_string());
+    throw Error(ErrorCode::kInvalidArgument, "mutable_data: needs a contiguous " + std::string(name_of(dtype)) +
+                                                 " tensor that is a leaf and shares its storage with no other, got " +
+                                                 std::string(name_of(impl.dtype)) + " of shape " +
+                                                 impl.shape.to_string());
   return impl.bytes();
 }
 
