@@ -67,7 +67,7 @@ TEST(Demo, ItsProcessesEndWithItEvenWhenItIsKilled) {
   wait_for_both(demo);
   demo.kill(SIGKILL);
   EXPECT_EQ(demo.wait(), 128 + SIGKILL);
-  EXPECT_TRUE(poll_until([&] { return members_of_group(demo.pid()).empty(); }));
+  EXPECT_TRUE(poll_until([&] { return members_of_group(demo.pid()).empty(); }, 10s));
 }
 
 TEST(Demo, SaysWhenTheServerEnds) {
