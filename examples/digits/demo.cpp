@@ -147,10 +147,12 @@ int run(const Arguments& arguments) {
 
   Child client(signals, "digits_client", {url, "--steps", steps, "--seed", seed});
   while (!client.ended() && !server.ended() && signals.stop() == 0) signals.wait(Clock::now() + kGrace);
-  if (signals.stop())
+  if (signals.stop()) {
     client.stop(signals);
-  else if (!client.ended())
+    if (isatty(STDERR_FILENO)) std::fputc('\n', stderr);  // the bar's line is unfinished
+  } else if (!client.ended()) {
     std::fprintf(stderr, "digits_demo: the server ended early\n");
+  }
   server.stop(signals);
   if (signals.stop()) return 128 + signals.stop();
   return client.ended().value_or(1);
