@@ -14,7 +14,8 @@ namespace {
 // that the garbage collector can see through cycles.
 class ScriptNode final : public Node {
  public:
-  ScriptNode(uint32_t id, const Tensor& value, std::vector<Tensor> inputs) : id(id), tag(value.impl()->tag), output_(make_alias(value)) {
+  ScriptNode(uint32_t id, const Tensor& value, std::vector<Tensor> inputs)
+      : id(id), tag(value.impl()->tag), output_(make_alias(value)) {
     for (const Tensor& input : inputs) {
       edges_.push_back(edge_to(input));
       inputs_.push_back(make_alias(input));
@@ -40,7 +41,6 @@ class ScriptNode final : public Node {
   std::vector<Edge> edges_;
   std::vector<Tensor> inputs_;
   Tensor output_;
-
 };
 
 // withGradFn(handle, input handles, number): the tensor with that function as its step in the graph.
@@ -48,9 +48,11 @@ napi_value with_grad_fn(const Arguments& arguments) {
   const napi_env env = arguments.env();
   const Tensor& value = tensor_at(env, arguments[0]);
   std::vector<Tensor> inputs;
-  for (uint32_t i = 0, n = length_of(env, arguments[1]); i < n; ++i) inputs.push_back(tensor_at(env, at(env, arguments[1], i)));
+  for (uint32_t i = 0, n = length_of(env, arguments[1]); i < n; ++i)
+    inputs.push_back(tensor_at(env, at(env, arguments[1], i)));
   if (!is_floating(value.dtype()))
-    throw Error(ErrorCode::kDTypeMismatch, "grad_fn: only floating-point tensors have gradients, got " + std::string(name_of(value.dtype())));
+    throw Error(ErrorCode::kDTypeMismatch,
+                "grad_fn: only floating-point tensors have gradients, got " + std::string(name_of(value.dtype())));
   Tensor out = make_alias(value);
   out.impl()->tag = value.impl()->tag;
   attach(out, util::Ref<Node>(new ScriptNode(to_handle(env, arguments[2]), value, std::move(inputs))));
@@ -58,7 +60,8 @@ napi_value with_grad_fn(const Arguments& arguments) {
 }
 
 struct Pass {
-  Pass(const Tensor& root, const Tensor& jacobian, BackwardOptions options) : root(root), walk(this->root, jacobian, options) {}
+  Pass(const Tensor& root, const Tensor& jacobian, BackwardOptions options)
+      : root(root), walk(this->root, jacobian, options) {}
   Tensor root;  // keeps the graph
   Walk walk;
   Node* first = nullptr;  // found while looking whether there is any to await
@@ -93,12 +96,14 @@ BackwardOptions to_options(napi_env env, napi_value retain, napi_value create) {
 napi_value backward(const Arguments& arguments) {
   const napi_env env = arguments.env();
   const Tensor jacobian = missing(env, arguments[1]) ? Tensor() : tensor_at(env, arguments[1]);
-  auto pass = std::make_unique<Pass>(tensor_at(env, arguments[0]), jacobian, to_options(env, arguments[2], arguments[3]));
+  auto pass =
+      std::make_unique<Pass>(tensor_at(env, arguments[0]), jacobian, to_options(env, arguments[2], arguments[3]));
   Node* first = pass->walk.next_async();
   if (!first) return to_entries(env, pass->walk.result());
   pass->first = first;
   napi_value out;
-  check(env, napi_create_external(env, pass.get(), [](napi_env, void* data, void*) { delete static_cast<Pass*>(data); }, nullptr, &out));
+  check(env, napi_create_external(
+                 env, pass.get(), [](napi_env, void* data, void*) { delete static_cast<Pass*>(data); }, nullptr, &out));
   pass.release();
   return out;
 }
@@ -135,7 +140,8 @@ napi_value finish_step(const Arguments& arguments) {
   for (uint32_t i = 0, n = length_of(env, arguments[2]); i < n; ++i) {
     const uint32_t handle = to_handle(env, at(env, arguments[2], i));
     if (i >= gradients.size())
-      throw Error(ErrorCode::kInvalidArgument, "grad_fn: returned " + std::to_string(n) + " gradients for " + std::to_string(gradients.size()) + " inputs");
+      throw Error(ErrorCode::kInvalidArgument, "grad_fn: returned " + std::to_string(n) + " gradients for " +
+                                                   std::to_string(gradients.size()) + " inputs");
     if (!handle || !node->edges()[i].needed()) continue;
     gradients[i] = instance(env).slots.at(handle);
     if (gradients[i].shape() != node->inputs()[i].shape())
@@ -146,7 +152,9 @@ napi_value finish_step(const Arguments& arguments) {
   return undefined(env);
 }
 
-napi_value finish_pass(const Arguments& arguments) { return to_entries(arguments.env(), pass_of(arguments.env(), arguments[0]).walk.result()); }
+napi_value finish_pass(const Arguments& arguments) {
+  return to_entries(arguments.env(), pass_of(arguments.env(), arguments[0]).walk.result());
+}
 
 // sgd([weights], [gradients], rate)
 napi_value sgd(const Arguments& arguments) {

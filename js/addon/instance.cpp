@@ -38,7 +38,9 @@ void Slots::adopt(napi_env env, uint32_t handle, napi_value token) {
 
 uint32_t Slots::add(napi_env env, Tensor tensor) {
   const size_t bytes = cost(tensor);
-  if (++added_since_sweep_ > std::max(kSweepHandles, live_ / 2) || (bytes_since_sweep_ += bytes) > std::max(kSweepBytes, bytes_ / 2)) sweep(env);
+  if (++added_since_sweep_ > std::max(kSweepHandles, live_ / 2) ||
+      (bytes_since_sweep_ += bytes) > std::max(kSweepBytes, bytes_ / 2))
+    sweep(env);
   uint32_t handle;
   if (free_.empty()) {
     slots_.emplace_back();
@@ -78,7 +80,8 @@ void Slots::dispose(uint32_t handle) {
   if (handle == 0 || handle > slots_.size() || slots_[handle - 1].group == 0) return;
   // Most disposed tensors are young: take them out of the open group, which then lasts longer.
   const uint32_t group = slots_[handle - 1].group;
-  if (group == open_ && !open_group_->handles.empty() && open_group_->handles.back() == handle) open_group_->handles.pop_back();
+  if (group == open_ && !open_group_->handles.empty() && open_group_->handles.back() == handle)
+    open_group_->handles.pop_back();
   release(handle);
 }
 
@@ -113,25 +116,16 @@ Instance& instance(napi_env env) {
 }
 
 napi_value make_error(napi_env env, const Error& error) {
-  const napi_value arguments[] = {text(env, error.what()), text(env, code_name(error.code())), integer(env, static_cast<uint32_t>(error.status()))};
+  const napi_value arguments[] = {text(env, error.what()), text(env, code_name(error.code())),
+                                  integer(env, static_cast<uint32_t>(error.status()))};
   napi_value made;
   napi_value error_class = nullptr;
   if (const napi_ref registered = instance(env).error_class) napi_get_reference_value(env, registered, &error_class);
-  if (error_class) check(env, napi_new_instance(env, error_class, 3, arguments, &made));
-  else check(env, napi_create_error(env, arguments[1], arguments[0], &made));
+  if (error_class)
+    check(env, napi_new_instance(env, error_class, 3, arguments, &made));
+  else
+    check(env, napi_create_error(env, arguments[1], arguments[0], &made));
   return made;
-}
-
-Error to_error(napi_env env, napi_value thrown) {
-  std::string message = "a handler threw something that isn't an Error";
-  ErrorCode code = ErrorCode::kInternal;
-  const napi_valuetype type = type_of(env, thrown);
-  if (type == napi_string) message = to_text(env, thrown, "error");
-  if (type == napi_object) {
-    if (const napi_value value = get(env, thrown, "message"); type_of(env, value) == napi_string) message = to_text(env, value, "error");
-    if (const napi_value value = get(env, thrown, "code"); type_of(env, value) == napi_string) code = code_from_name(to_text(env, value, "error"));
-  }
-  return Error(code, message);
 }
 
 }  // namespace sm::js

@@ -82,14 +82,15 @@ struct Instance {
 
 Instance& instance(napi_env env);
 napi_value make_error(napi_env env, const Error& error);
-// The message and code of a JavaScript exception.
-Error to_error(napi_env env, napi_value thrown);
 
 inline uint32_t add(napi_env env, Tensor tensor) { return instance(env).slots.add(env, std::move(tensor)); }
-inline const Tensor& tensor_at(napi_env env, napi_value handle) { return instance(env).slots.at(to_handle(env, handle)); }
+inline const Tensor& tensor_at(napi_env env, napi_value handle) {
+  return instance(env).slots.at(to_handle(env, handle));
+}
 
 void define_tensors(napi_env env, napi_value exports);
 void define_autograd(napi_env env, napi_value exports);
 void define_network(napi_env env, napi_value exports);
+void define_server(napi_env env, napi_value exports);
 
 }  // namespace sm::js

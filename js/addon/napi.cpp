@@ -18,7 +18,8 @@ void check(napi_env env, napi_status status) {
   if (status == napi_pending_exception) throw Pending();
   const napi_extended_error_info* info = nullptr;
   napi_get_last_error_info(env, &info);
-  throw Error(ErrorCode::kInternal, std::string("Node-API: ") + (info && info->error_message ? info->error_message : "unknown error"));
+  throw Error(ErrorCode::kInternal,
+              std::string("Node-API: ") + (info && info->error_message ? info->error_message : "unknown error"));
 }
 
 napi_value undefined(napi_env env) {
@@ -152,7 +153,8 @@ std::string to_text(napi_env env, napi_value value, const char* what) {
 
 Dims to_dims(napi_env env, napi_value value, const char* what) {
   if (!is_array(env, value)) {
-    if (type_of(env, value) != napi_number && type_of(env, value) != napi_bigint) reject(what, "a whole number or an array of them");
+    if (type_of(env, value) != napi_number && type_of(env, value) != napi_bigint)
+      reject(what, "a whole number or an array of them");
     return Dims(to_integer(env, value, what));
   }
   const uint32_t size = length_of(env, value);
@@ -161,40 +163,10 @@ Dims to_dims(napi_env env, napi_value value, const char* what) {
   return out;
 }
 
-Json to_json(napi_env env, napi_value value) {
-  const napi_value stringify = get(env, get(env, [&] {
-                                     napi_value global;
-                                     check(env, napi_get_global(env, &global));
-                                     return global;
-                                   }(), "JSON"), "stringify");
-  napi_value result;
-  check(env, napi_call_function(env, undefined(env), stringify, 1, &value, &result));
-  if (missing(env, result)) return Json();
-  return Json::parse(to_text(env, result, "JSON"));
-}
-
-napi_value from_json(napi_env env, const Json& json) {
-  switch (json.type()) {
-    case Json::Type::null: return null(env);
-    case Json::Type::boolean: return boolean(env, json.as_bool());
-    case Json::Type::integer:
-    case Json::Type::number: return number(env, json.as_double());
-    case Json::Type::string: return text(env, json.as_string());
-    case Json::Type::array: {
-      const napi_value out = array(env, json.size());
-      for (uint32_t i = 0; i < json.size(); ++i) set(env, out, i, from_json(env, json[size_t{i}]));
-      return out;
-    }
-    case Json::Type::object: break;
-  }
-  const napi_value out = object(env);
-  for (const auto& [key, value] : json.as_object()) set(env, out, key.c_str(), from_json(env, value));
-  return out;
-}
-
 napi_value from_dims(napi_env env, const Dims& dims) {
   const napi_value out = array(env, static_cast<size_t>(dims.size()));
-  for (int i = 0; i < dims.size(); ++i) set(env, out, static_cast<uint32_t>(i), number(env, static_cast<double>(dims[i])));
+  for (int i = 0; i < dims.size(); ++i)
+    set(env, out, static_cast<uint32_t>(i), number(env, static_cast<double>(dims[i])));
   return out;
 }
 

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "shumai/error.hpp"
-#include "shumai/json.hpp"
 #include "shumai/shape.hpp"
 
 // Node-API in C++: values in, values out, errors as sm::Error. All of it on
@@ -49,8 +48,6 @@ bool to_boolean(napi_env env, napi_value value);
 std::string to_text(napi_env env, napi_value value, const char* what);
 Dims to_dims(napi_env env, napi_value value, const char* what);  // a number or an array of them
 
-Json to_json(napi_env env, napi_value value);
-napi_value from_json(napi_env env, const Json& json);
 napi_value from_dims(napi_env env, const Dims& dims);
 
 // Throws `error` as the class that was registered, with code and status.

@@ -2,30 +2,35 @@
 
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <condition_variable>
+#include <exception>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "instance.hpp"
+#include "shumai/error.hpp"
 #include "shumai/io.hpp"
 
 namespace sm::js {
 
 // The way back to JavaScript's thread. Shared by whoever may still want to
-// call; after close() what is posted is dropped.
+// call; once the environment goes away, what is posted is destroyed unrun.
 class Mailbox {
  public:
-  explicit Mailbox(napi_env env);
-  ~Mailbox();
+  static std::shared_ptr<Mailbox> make(napi_env env);
   // From any thread. Runs `job` on JavaScript's thread, in order.
   void post(std::function<void(napi_env)> job);
   // On JavaScript's thread: while held, the process doesn't end by itself.
   void hold(napi_env env);
   void release(napi_env env);
+  // What is posted from now on is dropped.
   void close();
 
  private:
@@ -37,7 +42,8 @@ class Mailbox {
 
 // One request that waits for JavaScript's answer.
 struct PendingCall {
-  explicit PendingCall(const boost::asio::any_io_executor& executor) : executor(executor), answered(executor, boost::asio::steady_timer::time_point::max()) {}
+  explicit PendingCall(const boost::asio::any_io_executor& executor)
+      : executor(executor), answered(executor, boost::asio::steady_timer::time_point::max()) {}
   boost::asio::any_io_executor executor;
   boost::asio::steady_timer answered;  // inside the server's logic; cancelled when the answer is there
   bool done = false;                   // likewise
@@ -47,19 +53,45 @@ struct PendingCall {
   std::exception_ptr failure;
 };
 
+// What the caller adds to /statistics, as JavaScript told it last. It is asked
+// anew each time, and waited for only briefly: it may be busy for long.
+struct Entries {
+  std::mutex mutex;
+  std::condition_variable changed;
+  // Guarded by mutex:
+  Json last;
+  std::string failure;  // of the last time; empty when there was none
+  bool asking = false;
+};
+
 struct Network {
   explicit Network(napi_env env);
   ~Network();
 
   std::shared_ptr<Mailbox> mailbox;
-  napi_ref callbacks = nullptr;  // {fetched, requested, dropped}
+  napi_ref callbacks = nullptr;         // {fetched, requested, dropped, tellStatistics}
   std::unique_ptr<io::EventLoop> loop;  // of the client; made at the first fetch
   std::unordered_map<uint32_t, std::shared_ptr<boost::asio::cancellation_signal>> fetching;
   uint32_t last_fetch = 0;
   std::map<uint32_t, std::shared_ptr<io::Server>> servers;
   uint32_t last_server = 0;
+  std::vector<std::thread> stopping;
   std::unordered_map<uint32_t, std::shared_ptr<PendingCall>> calls;
   uint32_t last_call = 0;
 };
+
+Network& network(napi_env env);
+
+// Content from (kind, data): "tensor" and a handle, "tensors" and [[name, handle], ...], "json" and its text.
+io::Content to_content(napi_env env, napi_value kind, napi_value data, bool with_graph_mark);
+// The way back. What it makes has to be wrapped before anything else runs.
+void from_content(napi_env env, const io::Content& content, napi_value* kind, napi_value* data);
+
+// Calls one of the functions that JavaScript registered. Throws Pending when it throws.
+napi_value call_back(napi_env env, const char* name, std::initializer_list<napi_value> arguments);
+
+// The exception being handled, as ours.
+Error current_error();
+void answer(const std::shared_ptr<PendingCall>& call, std::exception_ptr failure);
 
 }  // namespace sm::js

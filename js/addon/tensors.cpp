@@ -15,15 +15,24 @@ using ops::Op;
 
 std::string_view kind_name(ArgKind kind) {
   switch (kind) {
-    case ArgKind::kTensor: return "tensor";
-    case ArgKind::kOptionalTensor: return "tensor?";
-    case ArgKind::kTensors: return "tensors";
-    case ArgKind::kBool: return "bool";
-    case ArgKind::kInt: return "int";
-    case ArgKind::kFloat: return "float";
-    case ArgKind::kDims: return "dims";
-    case ArgKind::kDType: return "dtype";
-    case ArgKind::kString: return "string";
+    case ArgKind::kTensor:
+      return "tensor";
+    case ArgKind::kOptionalTensor:
+      return "tensor?";
+    case ArgKind::kTensors:
+      return "tensors";
+    case ArgKind::kBool:
+      return "bool";
+    case ArgKind::kInt:
+      return "int";
+    case ArgKind::kFloat:
+      return "float";
+    case ArgKind::kDims:
+      return "dims";
+    case ArgKind::kDType:
+      return "dtype";
+    case ArgKind::kString:
+      return "string";
   }
   return "";
 }
@@ -60,12 +69,18 @@ Attr to_attr(napi_env env, const Arg& arg, napi_value value) {
   }
   const char* name = arg.name.data();
   switch (arg.kind) {
-    case ArgKind::kBool: return to_boolean(env, value);
-    case ArgKind::kInt: return to_integer(env, value, name);
-    case ArgKind::kFloat: return to_number(env, value, name);
-    case ArgKind::kDims: return missing(env, value) ? arg.fallback : Attr(to_dims(env, value, name));
-    case ArgKind::kDType: return static_cast<DType>(to_integer(env, value, name));
-    default: return to_text(env, value, name);
+    case ArgKind::kBool:
+      return to_boolean(env, value);
+    case ArgKind::kInt:
+      return to_integer(env, value, name);
+    case ArgKind::kFloat:
+      return to_number(env, value, name);
+    case ArgKind::kDims:
+      return missing(env, value) ? arg.fallback : Attr(to_dims(env, value, name));
+    case ArgKind::kDType:
+      return static_cast<DType>(to_integer(env, value, name));
+    default:
+      return to_text(env, value, name);
   }
 }
 
@@ -141,7 +156,8 @@ napi_value from_data(const Arguments& arguments) {
   const Bytes bytes = bytes_of(env, arguments[0]);
   const DType dtype = to_dtype(env, arguments[1]);
   const Shape shape = to_dims(env, arguments[2], "shape");
-  return integer(env, add(env, detail::from_bytes(bytes.data, shape, dtype, static_cast<int64_t>(bytes.size / size_of(dtype)))));
+  return integer(
+      env, add(env, detail::from_bytes(bytes.data, shape, dtype, static_cast<int64_t>(bytes.size / size_of(dtype)))));
 }
 
 // read(handle, dtype, typed array): converts every element into the array.
@@ -150,7 +166,8 @@ napi_value read_data(const Arguments& arguments) {
   const Tensor& tensor = tensor_at(env, arguments[0]);
   const DType dtype = to_dtype(env, arguments[1]);
   const Bytes bytes = bytes_of(env, arguments[2]);
-  if (bytes.size != static_cast<size_t>(tensor.elements()) * size_of(dtype)) throw Error(ErrorCode::kInternal, "read: the array has another size");
+  if (bytes.size != static_cast<size_t>(tensor.elements()) * size_of(dtype))
+    throw Error(ErrorCode::kInternal, "read: the array has another size");
   if (bytes.size) detail::to_bytes(tensor, dtype, const_cast<void*>(bytes.data));
   return undefined(env);
 }
@@ -163,13 +180,20 @@ napi_value item(const Arguments& arguments) {
 napi_value item_bigint(const Arguments& arguments) {
   const Tensor& tensor = tensor_at(arguments.env(), arguments[0]);
   napi_value out;
-  if (tensor.dtype() == DType::u64) check(arguments.env(), napi_create_bigint_uint64(arguments.env(), static_cast<uint64_t>(tensor.item<int64_t>()), &out));
-  else check(arguments.env(), napi_create_bigint_int64(arguments.env(), tensor.item<int64_t>(), &out));
+  if (tensor.dtype() == DType::u64)
+    check(arguments.env(),
+          napi_create_bigint_uint64(arguments.env(), static_cast<uint64_t>(tensor.item<int64_t>()), &out));
+  else
+    check(arguments.env(), napi_create_bigint_int64(arguments.env(), tensor.item<int64_t>(), &out));
   return out;
 }
 
-napi_value shape(const Arguments& arguments) { return from_dims(arguments.env(), tensor_at(arguments.env(), arguments[0]).shape()); }
-napi_value strides(const Arguments& arguments) { return from_dims(arguments.env(), tensor_at(arguments.env(), arguments[0]).strides()); }
+napi_value shape(const Arguments& arguments) {
+  return from_dims(arguments.env(), tensor_at(arguments.env(), arguments[0]).shape());
+}
+napi_value strides(const Arguments& arguments) {
+  return from_dims(arguments.env(), tensor_at(arguments.env(), arguments[0]).strides());
+}
 napi_value ndim(const Arguments& arguments) {
   return integer(arguments.env(), static_cast<uint32_t>(tensor_at(arguments.env(), arguments[0]).ndim()));
 }
@@ -182,11 +206,14 @@ napi_value dtype(const Arguments& arguments) {
 napi_value version(const Arguments& arguments) {
   return number(arguments.env(), static_cast<double>(tensor_at(arguments.env(), arguments[0]).version()));
 }
-napi_value describe(const Arguments& arguments) { return text(arguments.env(), tensor_at(arguments.env(), arguments[0]).to_string()); }
+napi_value describe(const Arguments& arguments) {
+  return text(arguments.env(), tensor_at(arguments.env(), arguments[0]).to_string());
+}
 
 // The same for every handle of one tensor, as long as one is alive.
 napi_value identity(const Arguments& arguments) {
-  return number(arguments.env(), static_cast<double>(reinterpret_cast<uintptr_t>(tensor_at(arguments.env(), arguments[0]).impl())));
+  return number(arguments.env(),
+                static_cast<double>(reinterpret_cast<uintptr_t>(tensor_at(arguments.env(), arguments[0]).impl())));
 }
 
 napi_value requires_grad(const Arguments& arguments) {
@@ -195,10 +222,14 @@ napi_value requires_grad(const Arguments& arguments) {
   return boolean(arguments.env(), tensor.requires_grad());
 }
 
-// 0 when there is none.
+// grad(handle, handle of the gradient that was given last or 0): that one if it still is, a new handle, or 0 for none.
 napi_value grad(const Arguments& arguments) {
-  const Tensor gradient = tensor_at(arguments.env(), arguments[0]).grad();
-  return integer(arguments.env(), gradient.defined() ? add(arguments.env(), gradient) : 0);
+  const napi_env env = arguments.env();
+  const Tensor gradient = tensor_at(env, arguments[0]).grad();
+  if (!gradient.defined()) return integer(env, 0);
+  const uint32_t known = to_handle(env, arguments[1]);
+  if (known && instance(env).slots.at(known).same_as(gradient)) return arguments[1];
+  return integer(env, add(env, gradient));
 }
 
 napi_value set_grad(const Arguments& arguments) {
@@ -256,7 +287,9 @@ napi_value seed(const Arguments& arguments) {
   return undefined(arguments.env());
 }
 
-napi_value bytes_used(const Arguments& arguments) { return number(arguments.env(), static_cast<double>(util::Buffer::bytes_in_use())); }
+napi_value bytes_used(const Arguments& arguments) {
+  return number(arguments.env(), static_cast<double>(util::Buffer::bytes_in_use()));
+}
 
 napi_value held(const Arguments& arguments) {
   const Slots& slots = instance(arguments.env()).slots;

@@ -1,12 +1,26 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import v8 from 'node:v8'
 import vm from 'node:vm'
-import { native } from './native.js'
+import { native, ShumaiError } from './native.js'
 
 // The core frees a tensor when the garbage collector has taken its object. It
 // learns of that by groups: each Tensor refers to the token of the group that
 // was open when its handle was made, and the core holds the token weakly. So
 // a loop without an await frees as it goes, and a tensor costs no finalizer.
 class Token {}
+
+// Cloning reads every property, so a tensor that is posted to another thread
+// says here why it can't be, instead of arriving as an object without memory.
+const kRefuseClone = {
+  enumerable: true,
+  get() {
+    throw new ShumaiError('a tensor belongs to its thread and can\'t be cloned or posted: send toFloat32Array() and shape, and make a tensor of them there')
+  },
+}
+const newToken = () => Object.defineProperty(new Token(), 'clone', kRefuseClone)
+
+/** What a disposed tensor refers to. */
+export const deadToken = newToken()
 
 /** [0]: the open group is full; [1]: the handle just made wants a group of its own. Written by the core. */
 const flags = new Uint32Array(native.flags())
@@ -16,7 +30,7 @@ let token = null
 /** Call before anything that makes handles, never between making one and wrapping it. */
 export function prepare() {
   if (flags[0] === 0) return
-  token = new Token()
+  token = newToken()
   native.openGroup(token)
   collectAsNeeded()
 }
@@ -30,27 +44,31 @@ export function tokenFor(handle) {
 
 /** A group of its own for a handle that may live long, so that it keeps no others alive. */
 export function ownToken(handle) {
-  const own = new Token()
+  const own = newToken()
   native.adopt(handle, own)
   return own
 }
 
-let tracker = null
+// Each tidy has a set of the tensors made in it, across its awaits too. The
+// context is off while nobody tidies: promises are slower with it.
+const context = new AsyncLocalStorage()
+let tidies = 0
 
-/** Tensors made from now on are noted here; null when nobody tidies. */
+/** Where tensors made from now on are noted; undefined when nobody tidies. */
 export function currentTracker() {
-  return tracker
+  return tidies === 0 ? undefined : context.getStore()
 }
 
 function keep(value, seen, kept) {
-  if (value === null || typeof value !== 'object' && typeof value !== 'function' || seen.has(value)) return
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function') || seen.has(value)) return
   seen.add(value)
   if (isTensor(value)) {
     kept.add(value)
     return
   }
   if (ArrayBuffer.isView(value)) return
-  if (value instanceof Map || value instanceof Set) for (const item of value.values()) keep(item, seen, kept)
+  if (value instanceof Map) for (const pair of value) keep(pair, seen, kept)
+  if (value instanceof Set) for (const item of value) keep(item, seen, kept)
   for (const item of Array.isArray(value) ? value : Object.values(value)) keep(item, seen, kept)
 }
 
@@ -61,45 +79,39 @@ export function setTensorTest(test) {
 
 /**
  * Runs `fn` and disposes of every tensor that it made, except those that it
- * returns (in arrays and objects too). For an async function the tensors are
- * disposed when its promise settles; what others make meanwhile is left alone
- * only if they don't run between its awaits.
+ * returns (in arrays, objects, maps and sets too). For an async function that
+ * is when its promise settles, and what it makes after an await counts as well.
  */
 export function tidy(fn, args = []) {
-  const outer = tracker
+  const outer = currentTracker()
   const mine = new Set()
   const finish = (result) => {
     const kept = new Set()
-    keep(result, new WeakSet(), kept)
+    if (mine.size > 0) keep(result, new WeakSet(), kept)
     for (const tensor of mine) {
-      if (kept.has(tensor)) outer?.add(tensor)
-      else tensor.dispose()
+      if (!kept.has(tensor)) tensor.dispose()
+      else outer?.add(tensor)
     }
+    if (--tidies === 0) context.disable()
     return result
   }
-  tracker = mine
-  let result
-  try {
-    result = fn(...(Array.isArray(args) ? args : [args]))
-  } catch (error) {
-    tracker = outer
+  const fail = (error) => {
     finish(undefined)
     throw error
   }
-  tracker = outer
-  if (result instanceof Promise) return result.then(finish, (error) => { finish(undefined); throw error })
-  return finish(result)
+  ++tidies
+  let result
+  try {
+    result = context.run(mine, fn, ...(Array.isArray(args) ? args : [args]))
+  } catch (error) {
+    fail(error)
+  }
+  return typeof result?.then === 'function' && !isTensor(result) ? result.then(finish, fail) : finish(result)
 }
 
 /** Runs `fn` with the tensors that it makes left out of any tidy around it. */
 export function tidyExclude(fn) {
-  const outer = tracker
-  tracker = null
-  try {
-    return fn()
-  } finally {
-    tracker = outer
-  }
+  return tidies === 0 ? fn() : context.run(undefined, fn)
 }
 
 const options = { lowerBoundThreshold: 100e6, upperBoundThreshold: 5e9, delayBetweenGCs: 1000 }
@@ -110,13 +122,16 @@ const options = { lowerBoundThreshold: 100e6, upperBoundThreshold: 5e9, delayBet
  * most every `delayBetweenGCs` ms. Returns the options in force.
  */
 export function memoryOptions(changes = {}) {
-  for (const name of Object.keys(options)) {
-    const value = changes?.[name]
+  const next = { ...options }
+  for (const [name, value] of Object.entries(changes ?? {})) {
+    if (!(name in options)) throw new ShumaiError(`memoryOptions: no option ${JSON.stringify(name)}, there is ${Object.keys(options).join(', ')}`)
     if (value === undefined) continue
-    if (typeof value !== 'number' || !(value >= 0)) throw new TypeError(`memoryOptions: ${name} must be a number of 0 or more, got ${value}`)
-    options[name] = value
+    if (typeof value !== 'number' || !(value >= 0)) throw new ShumaiError(`memoryOptions: ${name} must be a number of 0 or more, got ${value}`)
+    next[name] = value
   }
-  return { ...options }
+  if (next.lowerBoundThreshold > next.upperBoundThreshold)
+    throw new ShumaiError(`memoryOptions: lowerBoundThreshold must not be above upperBoundThreshold, got ${next.lowerBoundThreshold} and ${next.upperBoundThreshold}`)
+  return { ...Object.assign(options, next) }
 }
 
 let collect = null

@@ -2,9 +2,12 @@ import { load as loadTensors, ops, save as saveTensors, Tensor } from './tensor.
 
 /** A layer or a model: subclass it, give it tensors and modules as fields, and call it like a function. */
 export class Module extends Function {
+  // Not super(): it would compile a function from text, which hardened runtimes forbid.
   constructor() {
-    super()
     const call = (...args) => call.forward(...args)
+    // A function's own are read-only, and fields may be called like that.
+    Object.defineProperty(call, 'name', { value: new.target.name, writable: true })
+    Object.defineProperty(call, 'length', { value: 0, writable: true })
     return Object.setPrototypeOf(call, new.target.prototype)
   }
 

@@ -1,32 +1,37 @@
+import { currentTracker, prepare, tidyExclude } from './memory.js'
 import { native, ShumaiError } from './native.js'
-import { prepare, tidyExclude } from './memory.js'
+import { collect } from './started.js'
 import { Tensor, withGradFn, wrap } from './tensor.js'
+import { Users } from './users.js'
 
 // --- Content: what one message carries ---
 
-const isPlainObject = (value) => value !== null && typeof value === 'object' && !(value instanceof Tensor)
-
-/** [kind, data] for the core. An object of tensors travels as named tensors, anything else as JSON. */
+/** [kind, data] for the core. Tensors in an object or array travel as named tensors, anything else as JSON. */
 function encode(value, what) {
   if (value === undefined || value === null) return [undefined, undefined]
   if (value instanceof Tensor) return ['tensor', value.__handle]
-  if (isPlainObject(value) && !Array.isArray(value)) {
-    const entries = Object.entries(value)
-    const tensors = entries.filter(([, item]) => item instanceof Tensor)
-    if (tensors.length > 0 && tensors.length === entries.length) return ['tensors', entries.map(([name, item]) => [name, item.__handle])]
-    if (tensors.length > 0) throw new ShumaiError(`${what}: an object must hold tensors only or none, "${entries.find(([, item]) => !(item instanceof Tensor))[0]}" is none`)
-  }
   if (typeof value === 'function' || typeof value === 'symbol') throw new ShumaiError(`${what}: can't send a ${typeof value}`)
+  if (typeof value !== 'object') return ['json', toJson(value)]
+  const entries = Object.entries(value)
+  const other = entries.find(([, item]) => !(item instanceof Tensor))
+  if (entries.length > 0 && !other) return ['tensors', entries.map(([name, item]) => [name, item.__handle])]
+  if (entries.some(([, item]) => item instanceof Tensor)) throw new ShumaiError(`${what}: an object must hold tensors only or none, "${other[0]}" is none`)
   return ['json', toJson(value)]
 }
 
-const toJson = (value) => JSON.parse(JSON.stringify(value, (key, item) => (typeof item === 'bigint' ? item.toString() : item)))
+const toJson = (value) => JSON.stringify(value, (key, item) => (typeof item === 'bigint' ? item.toString() : item))
 
 /** Must run in the same turn as the core made the handles. */
 function decode(kind, data) {
-  if (kind === 'tensor') return wrap(data)
-  if (kind === 'tensors') return Object.fromEntries(data.map(([name, handle]) => [name, wrap(handle)]))
-  return data
+  let value = data
+  if (kind === 'tensor') value = wrap(data)
+  else if (kind === 'tensors') {
+    const entries = data.map(([name, handle]) => [name, wrap(handle)])
+    // Positional ones are named by their places.
+    value = entries.every(([name], i) => name === String(i)) ? entries.map(([, tensor]) => tensor) : Object.fromEntries(entries)
+  } else if (kind === 'json') value = JSON.parse(data)
+  prepare()
+  return value
 }
 
 // --- Client ---
@@ -45,7 +50,7 @@ function abortReason(signal) {
   return signal.reason ?? new ShumaiError('the request was aborted', 'cancelled', 499)
 }
 
-function send(url, input, { timeout = 60000, headers = {}, signal, token } = {}) {
+function send(url, input, { timeout = 60000, headers = {}, signal, token }) {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) throw abortReason(signal)
     const [kind, data] = encode(input, 'tfetch')
@@ -77,17 +82,22 @@ function send(url, input, { timeout = 60000, headers = {}, signal, token } = {})
 export async function tfetch(url, input, options = {}) {
   const gradFn = options.grad_fn ?? options.gradFn
   const answer = await send(url, input, options)
+  for (const tensor of tensorsOf(answer)) currentTracker()?.add(tensor)
   if (!gradFn) return answer
-  if (!(answer instanceof Tensor)) throw new ShumaiError('tfetch: grad_fn needs a route that answers one tensor')
-  return withGradFn(answer, input instanceof Tensor ? [input] : [], gradFn)
+  if (!(answer instanceof Tensor)) throw new ShumaiError(`tfetch: grad_fn needs a route that answers one tensor, ${url} answered ${answer === undefined ? 'nothing' : 'something else'}`)
+  return withGradFn(answer, tensorsOf(input), gradFn)
 }
+
+const tensorsOf = (content) => (content instanceof Tensor ? [content] : Object.values(content ?? {}).filter((item) => item instanceof Tensor))
 
 /**
  * A model behind a server (serve_model, or one with the same routes) as a
  * function: `await model(x)`, then `await loss.backward()`. `errorHandler` is
  * called instead of throwing when a request fails for good.
  */
-export function remote_model(url, { backwardUrl, errorHandler, ...options } = {}) {
+export function remote_model(url, settings = {}) {
+  // The original took the second URL as it is.
+  const { backwardUrl, errorHandler, ...options } = typeof settings === 'string' ? { backwardUrl: settings } : settings
   const forwardUrl = backwardUrl ? url : `${url}/forward`
   const guarded = async (action) => {
     try {
@@ -100,6 +110,7 @@ export function remote_model(url, { backwardUrl, errorHandler, ...options } = {}
   const grad_fn = (grad) => guarded(() => tfetch(backwardUrl ?? `${url}/optimize`, grad.grad_in, options))
   return (input, perCall = {}) =>
     guarded(() => {
+      if (!(input instanceof Tensor)) throw new ShumaiError(`remote_model: expected a tensor, got ${input === null ? 'null' : typeof input}`)
       const headers = { ...options.headers, ...perCall.headers }
       if (!input.requires_grad) headers['Shumai-Input-Gradient'] = 'none'
       return tfetch(forwardUrl, input, { ...options, ...perCall, headers, grad_fn })
@@ -110,93 +121,50 @@ export function remote_model(url, { backwardUrl, errorHandler, ...options } = {}
 
 const servers = new Map()
 
-/** What handlers keep on `user`: a view for each ticket over an object for the session. */
-class Users {
-  sessions = new Map()
-  views = new Map()
-
-  open(view, ticketed, session) {
-    if (ticketed) {
-      const known = this.views.get(view)
-      if (!known) throw new ShumaiError('user: nothing is stored for this ticket', 'gone', 410)
-      return known.user
-    }
-    return Object.create(this.sessions.get(session)?.latest ?? { id: session })
-  }
-
-  /**
-   * Takes over what the handler wrote: [captured, stored]. Functions and tensors
-   * belong to the ticket and leave the session with it; other values stay.
-   */
-  commit(user, view, session, before) {
-    let captured = false
-    let stored = false
-    for (const key of Object.keys(user)) {
-      const value = user[key]
-      if (before?.get(key) === value && before.has(key)) continue
-      stored = true
-      const owned = typeof value === 'function' || value instanceof Tensor
-      captured ||= owned
-      const { latest, owners } = this.session(session, user)
-      latest[key] = value
-      if (owned) owners.set(key, view)
-      else owners.delete(key)
-    }
-    if (captured) this.views.set(view, { user, session })
-    return [captured, stored]
-  }
-
-  session(id, user) {
-    let known = this.sessions.get(id)
-    if (!known) {
-      // The object that the first view was made over becomes the session's.
-      const latest = user && Object.getPrototypeOf(user).id === id ? Object.getPrototypeOf(user) : { id }
-      known = { latest, owners: new Map() }
-      this.sessions.set(id, known)
-    }
-    return known
-  }
-
-  dropView(view) {
-    const known = this.views.get(view)
-    this.views.delete(view)
-    const session = known && this.sessions.get(known.session)
-    if (!session) return
-    for (const [key, owner] of session.owners) {
-      if (owner !== view) continue
-      delete session.latest[key]
-      session.owners.delete(key)
-    }
+/** What the core takes of anything that was thrown. */
+function describe(error) {
+  try {
+    if (typeof error !== 'object' || error === null) return [`a handler threw ${String(error)}`, '', 0]
+    return [String(error.message ?? error), typeof error.code === 'string' ? error.code : '', Number.isInteger(error.status) ? error.status : 0]
+  } catch {
+    return ['a handler threw something that can\'t be read', '', 0]
   }
 }
 
-function requested(call, server, route, view, ticketed, session, wantsGradient, kind, data) {
-  const { users, handlers } = servers.get(server)
+/** Calls a handler; the result is a promise only if there is something to wait for. */
+function invoke(handler, user, input, wantsGradient) {
+  const [result, started] = collect(() => handler(user, input, wantsGradient))
+  if (typeof result?.then === 'function' || started.length === 0) return result
+  // A handler that isn't async can't have awaited the backward passes and
+  // updates that it started: its answer stands for them, and so do its errors.
+  return Promise.all(started).then(() => result)
+}
+
+function requested(call, server, route, name, ticketed, session, wantsGradient, kind, data) {
   const input = tidyExclude(() => decode(kind, data))
-  const fail = (error) => native.fail(call, error)
-  let user, before
+  const known = servers.get(server)
+  if (!known) return native.fail(call, 'the server has stopped', 'unavailable', 503)
+  const { users, handlers } = known
+  const view = users.open(name, ticketed, session)
+  const { writes, captures } = view
+  const fail = (error) => {
+    if (view.holds === 0) users.forget(view)
+    native.fail(call, ...describe(error))
+  }
   const finish = (result) => {
-    let content, captured, stored
+    const captured = view.captures > captures
     try {
-      content = encode(result, 'handler')
-      ;[captured, stored] = users.commit(user, view, session, before)
+      const [kind, data] = encode(result, 'handler')
+      native.respond(call, kind, data, captured, view.writes > writes)
     } catch (error) {
       return fail(error)
     }
-    native.respond(call, content[0], content[1], captured, stored)
+    if (captured) users.remember(view)
   }
   try {
-    user = users.open(view, ticketed, session)
-    if (ticketed) before = new Map(Object.entries(user))
-    const result = handlers[route](user, input, wantsGradient)
-    if (typeof result?.then === 'function') {
-      // What it wrote before its first await is there for others at once.
-      if (!ticketed) {
-        users.commit(user, view, session, before)
-        before = new Map(Object.entries(user))
-      }
-      result.then(finish, fail)
-    } else finish(result)
+    const result = invoke(handlers[route], view.user, input, wantsGradient)
+    if (typeof result?.then === 'function') result.then(finish, fail)
+    else finish(result)
   } catch (error) {
     fail(error)
   }
@@ -208,11 +176,29 @@ function dropped(server, kind, key) {
   else users?.sessions.delete(key)
 }
 
-native.setCallbacks({ fetched, requested, dropped })
+/** The caller's own entries of /statistics, as JSON text. */
+function asked(server) {
+  const entries = servers.get(server)?.statistics?.() ?? {}
+  if (typeof entries !== 'object' || Array.isArray(entries) || typeof entries.then === 'function')
+    throw new ShumaiError('serve: statistics must return an object, at once')
+  return toJson(entries)
+}
+
+/** [JSON text, undefined] or [undefined, message]. */
+function tellStatistics(server) {
+  try {
+    return [asked(server), undefined]
+  } catch (error) {
+    return [undefined, describe(error)[0]]
+  }
+}
+
+native.setCallbacks({ fetched, requested, dropped, tellStatistics })
 
 /** A running server. */
 export class Server {
   #number
+  #stopped
   constructor(number, port, url) {
     this.#number = number
     /** The port that it listens on. */
@@ -221,17 +207,31 @@ export class Server {
     this.url = url
   }
   /** What /statistics answers. */
-  statistics() { return JSON.parse(native.statistics(this.#number)) }
+  statistics() {
+    return { ...JSON.parse(native.statistics(this.#number)), ...JSON.parse(asked(this.#number)) }
+  }
   /** Refuses new requests, waits for running ones up to the grace, and lets the process end. */
   stop() {
-    return new Promise((resolve) => {
+    return (this.#stopped ??= new Promise((resolve) => {
       const number = this.#number
       native.stop(number, () => {
         servers.delete(number)
         resolve()
       })
-    })
+    }))
   }
+}
+
+const kOptions = ['port', 'hostname', 'insecure', 'limits', 'statistics']
+const kLimits = [
+  'maxBodyBytes', 'maxConnections', 'maxRequestsInFlight', 'maxSessions', 'maxTickets', 'maxTicketsPerSession', 'ticketLifetime',
+  'sessionLifetime', 'maxStoredAnswerBytes', 'shutdownGrace',
+]
+
+// An option that is silently left out, such as one that protects, would be worse than an error.
+function checkNames(given, known, what) {
+  for (const name of Object.keys(given ?? {}))
+    if (!known.includes(name)) throw new ShumaiError(`serve: no ${what} ${JSON.stringify(name)}, there is ${known.join(', ')}`)
 }
 
 /**
@@ -243,9 +243,12 @@ export class Server {
 export function serve(handlers, options = {}) {
   const names = Object.keys(handlers)
   for (const name of names) if (typeof handlers[name] !== 'function') throw new ShumaiError(`serve: the handler of "${name}" must be a function, got ${typeof handlers[name]}`)
-  prepare()
+  checkNames(options, kOptions, 'option')
+  checkNames(options.limits, kLimits, 'limit')
+  const { statistics } = options
+  if (statistics !== undefined && typeof statistics !== 'function') throw new ShumaiError(`serve: statistics must be a function, got ${typeof statistics}`)
   const [number, port, url] = native.serve(names, options)
-  servers.set(number, { users: new Users(), handlers: names.map((name) => handlers[name]) })
+  servers.set(number, { users: new Users(), handlers: names.map((name) => handlers[name]), statistics })
   return new Server(number, port, url)
 }
 

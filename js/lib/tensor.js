@@ -1,5 +1,6 @@
 import { native, ShumaiError } from './native.js'
-import { currentTracker, ownToken, prepare, setTensorTest, tokenFor } from './memory.js'
+import { currentTracker, deadToken, ownToken, prepare, setTensorTest, tokenFor } from './memory.js'
+import { note } from './started.js'
 
 const kNames = ['bool', 'uint8', 'int8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64', 'float16', 'bfloat16', 'float32', 'float64']
 
@@ -22,11 +23,11 @@ const kArrays = {
   0: [Uint8Array, 1], 1: [Uint8Array, 1], 2: [Int8Array, 2], 3: [Int16Array, 3], 4: [Uint16Array, 4], 5: [Int32Array, 5], 6: [Uint32Array, 6],
   7: [BigInt64Array, 7], 8: [BigUint64Array, 8], 9: [Uint16Array, 9], 10: [Uint16Array, 10], 11: [Float32Array, 11], 12: [Float64Array, 12],
 }
-const kOfArray = new Map([
-  [Uint8Array, 1], [Uint8ClampedArray, 1], [Int8Array, 2], [Int16Array, 3], [Uint16Array, 4], [Int32Array, 5], [Uint32Array, 6], [BigInt64Array, 7],
-  [BigUint64Array, 8], [Float32Array, 11], [Float64Array, 12],
-])
-if (typeof Float16Array !== 'undefined') kOfArray.set(Float16Array, 9)
+/** The dtype of a typed array, by its tag, which subclasses and other realms share. */
+const kOfArray = {
+  Uint8Array: 1, Uint8ClampedArray: 1, Int8Array: 2, Int16Array: 3, Uint16Array: 4, Int32Array: 5, Uint32Array: 6, BigInt64Array: 7,
+  BigUint64Array: 8, Float16Array: 9, Float32Array: 11, Float64Array: 12,
+}
 
 /** Objects of leaves that require gradients, so that backward names the very same ones. */
 const leaves = new Map()
@@ -58,6 +59,7 @@ export class Tensor {
     this.__handle = handle
     this.__token = token
     this.__steps = undefined // the JavaScript gradient functions in the graph, by number
+    this.__grad = undefined // the object that .grad gave last, weakly
   }
 
   get shape() { return native.shape(this.__handle) }
@@ -86,11 +88,15 @@ export class Tensor {
   /** The gradient that the last backward left here; null when there is none. */
   get grad() {
     prepare()
-    const handle = native.grad(this.__handle)
+    const known = this.__grad?.deref()
+    const handle = native.grad(this.__handle, known?.__handle ?? 0)
     if (handle === 0) return null
-    return wrap(handle)
+    if (handle === known?.__handle) return known
+    const grad = wrap(handle)
+    this.__grad = new WeakRef(grad)
+    return grad
   }
-  set grad(value) { native.setGrad(this.__handle, value === null ? undefined : value.__handle) }
+  set grad(value) { native.setGrad(this.__handle, value === null ? undefined : handleOf(value, 'grad')) }
 
   /**
    * Differentiates this tensor with respect to all that it was computed from:
@@ -98,18 +104,23 @@ export class Tensor {
    * .grad. When the graph crosses the network it returns a promise of that.
    */
   backward(jacobian, { retainGraph = false, createGraph = false } = {}) {
+    const given = jacobian === undefined || jacobian === null || jacobian instanceof Tensor ? jacobian : tensor(jacobian)
     prepare()
-    const pass = native.backward(this.__handle, jacobian?.__handle, retainGraph, createGraph)
-    return Array.isArray(pass) ? toGradients(pass) : awaitPass(this, pass)
+    const pass = native.backward(this.__handle, given?.__handle, retainGraph, createGraph)
+    return Array.isArray(pass) ? toGradients(pass) : note(awaitPass(this, pass))
   }
 
   detach() { return made(native.detach, this) }
-  copy() { return made(native.copy, this) }
-  deepCopy() { return made(native.copy, this) }
+  copy() {
+    const out = made(native.copy, this)
+    inheritSteps(out, this)
+    return out
+  }
+  deepCopy() { return this.copy() }
 
   /** Gives a leaf a new value of the same shape. Graphs that saw the old one keep it. */
   update(value) {
-    native.update(this.__handle, value.__handle)
+    native.update(this.__handle, handleOf(value, 'update'))
     return this
   }
 
@@ -121,7 +132,7 @@ export class Tensor {
     currentTracker()?.delete(this)
     native.dispose(this.__handle)
     this.__handle = 0
-    this.__token = null
+    this.__token = deadToken
   }
   /** Takes the tensor out of the tidy around it. */
   untidy() {
@@ -138,10 +149,15 @@ export class Tensor {
   toString() { return this.__handle === 0 ? 'tensor(disposed)' : native.describe(this.__handle) }
   toJSON() { return { dtype: kNames[this.dtype], shape: this.shape, data: Array.from(this.valuesArray(), (value) => (typeof value === 'bigint' ? value.toString() : value)) } }
   /** All elements in the typed array of this dtype. */
-  valuesArray() { return readAs(this, this.dtype) };
+  valuesArray() { return readAs(this, this.dtype) }
   [Symbol.for('nodejs.util.inspect.custom')]() { return this.toString() }
 }
 setTensorTest((value) => value instanceof Tensor)
+
+function handleOf(value, what) {
+  if (value instanceof Tensor) return value.__handle
+  throw new ShumaiError(`${what}: expected a tensor, got ${value === null ? 'null' : typeof value}`)
+}
 
 function readAs(tensor, code) {
   const [Array_, as] = kArrays[code]
@@ -158,11 +174,15 @@ for (const [name, code] of Object.entries(readers)) {
   if (code !== 9) Tensor.prototype[`to${name}Array`] = function () { return readAs(this, code) }
 }
 Tensor.prototype.toFloat16Array = function () {
-  const bits = readAs(this, 9)
-  return typeof Float16Array === 'undefined' ? this.toFloat32Array() : new Float16Array(bits.buffer)
+  return typeof Float16Array === 'undefined' ? this.toFloat32Array() : new Float16Array(readAs(this, 9).buffer)
 }
 Tensor.prototype.toBoolInt8 = function () { return native.item(this.__handle) !== 0 ? 1 : 0 }
-Tensor.prototype.toBoolInt8Array = function () { return new Int8Array(readAs(ops.neq(this, 0), 0).buffer) }
+Tensor.prototype.toBoolInt8Array = function () {
+  const truth = ops.neq(this, 0)
+  const out = new Int8Array(readAs(truth, 0).buffer)
+  truth.dispose()
+  return out
+}
 for (const [name, code] of [['BigInt64', 7], ['BigUint64', 8], ['Int64', 7], ['Uint64', 8]]) {
   Tensor.prototype[`to${name}`] = function () { return native.itemBigInt(this.__handle) }
   Tensor.prototype[`to${name}Array`] = function () { return readAs(this, code) }
@@ -184,8 +204,9 @@ function made(make, tensor) {
 
 let lastStep = 0
 
-/** `value` as the result of a function of `input` whose gradient `gradFn` gives. */
+/** `value` as the result of a function of `inputs` whose gradients `gradFn` gives. */
 export function withGradFn(value, inputs, gradFn) {
+  if (typeof gradFn !== 'function') throw new ShumaiError(`grad_fn: expected a function, got ${typeof gradFn}`)
   prepare()
   const number = ++lastStep
   const out = wrap(native.withGradFn(value.__handle, inputs.map((input) => input.__handle), number))
@@ -194,9 +215,10 @@ export function withGradFn(value, inputs, gradFn) {
   return out
 }
 
-export function inheritSteps(out, input) {
+function inheritSteps(out, input) {
   const theirs = input.__steps
-  if (theirs === undefined || out.__steps === theirs) return
+  // A result without a graph would keep the functions for nothing.
+  if (theirs === undefined || out.__steps === theirs || !native.requiresGrad(out.__handle)) return
   if (out.__steps === undefined) out.__steps = theirs
   else out.__steps = new Map([...out.__steps, ...theirs])
 }
@@ -245,8 +267,11 @@ async function runStep(pass, steps, [node, number, gradient, output, inputs]) {
   await runReady(pass, steps)
 }
 
+const AsyncFunction = (async () => {}).constructor
+
 /** Runs `fn` without recording graphs. */
 export function noGrad(fn) {
+  if (fn instanceof AsyncFunction) throw new ShumaiError('noGrad: expected a function that isn\'t async, other code would run between its awaits')
   native.beginNoGrad()
   try {
     return fn()
@@ -257,15 +282,41 @@ export function noGrad(fn) {
 
 // --- Making tensors ---
 
-function flatten(data, shape, depth, out) {
-  if (!Array.isArray(data)) {
-    if (depth !== shape.length) throw new ShumaiError(`tensor: rows of different depth, expected an array at depth ${depth}`, 'shape_mismatch')
-    out.push(data)
-    return
+const isNumeric = (kind) => kind === 'number' || kind === 'boolean' || kind === 'bigint'
+
+// Writes the elements of nested arrays into `flat`, from `offset` on; returns the offset after them.
+function flatten(data, shape, depth, kind, flat, offset) {
+  if (!Array.isArray(data) || data.length !== shape[depth])
+    throw new ShumaiError(`tensor: rows of different lengths, expected ${shape[depth]} at depth ${depth}, got ${Array.isArray(data) ? data.length : String(data)}`, 'shape_mismatch')
+  if (depth + 1 < shape.length) {
+    for (const item of data) offset = flatten(item, shape, depth + 1, kind, flat, offset)
+    return offset
   }
-  if (depth >= shape.length || data.length !== shape[depth])
-    throw new ShumaiError(`tensor: rows of different lengths, expected ${shape[depth] ?? 'a number'} at depth ${depth}, got ${data.length}`, 'shape_mismatch')
-  for (const item of data) flatten(item, shape, depth + 1, out)
+  for (const item of data) {
+    if (typeof item !== kind) throw wrongElement(item, kind, depth)
+    flat[offset++] = item
+  }
+  return offset
+}
+
+function wrongElement(item, kind, depth) {
+  if (Array.isArray(item)) return new ShumaiError(`tensor: rows of different depth, expected a ${kind} at depth ${depth + 1}, got an array`, 'shape_mismatch')
+  return new ShumaiError(`tensor: expected numbers, booleans or bigints of one kind, got ${isNumeric(typeof item) ? `a ${typeof item} among ${kind}s` : String(item)}`, 'dtype_mismatch')
+}
+
+/** [typed array, the dtype of its elements, shape] of a number or nested arrays. */
+function fromNested(data, type) {
+  const shape = []
+  let first = data
+  for (; Array.isArray(first); first = first[0]) shape.push(first.length)
+  const kind = first === undefined && shape.at(-1) === 0 ? 'number' : typeof first
+  if (!isNumeric(kind)) throw new ShumaiError(`tensor: expected numbers, booleans or bigints, got ${first === null ? 'null' : String(first)}`, 'dtype_mismatch')
+  const count = shape.reduce((product, size) => product * size, 1)
+  const [Array_, code] = kind === 'bigint' ? [BigInt64Array, 7] : kind === 'boolean' ? [Uint8Array, 0] : type === undefined ? [Float32Array, 11] : [Float64Array, 12]
+  const flat = new Array_(count)
+  if (shape.length === 0) flat[0] = first
+  else flatten(data, shape, 0, kind, flat, 0)
+  return [flat, code, shape]
 }
 
 /**
@@ -273,29 +324,12 @@ function flatten(data, shape, depth, out) {
  * become float32, booleans bool, bigints int64, unless `type` says otherwise.
  */
 export function tensor(data, type) {
+  if (data instanceof Tensor) return type === undefined ? data.copy() : data.astype(type)
   prepare()
-  if (data instanceof Tensor) return data.copy()
-  let shape, flat
-  if (ArrayBuffer.isView(data)) {
-    shape = [data.length]
-    flat = data
-  } else {
-    shape = []
-    for (let level = data; Array.isArray(level); level = level[0]) shape.push(level.length)
-    const values = []
-    flatten(data, shape, 0, values)
-    const kind = typeof (values[0] ?? 0)
-    const wrong = values.find((value) => typeof value !== kind)
-    if (wrong !== undefined || !['number', 'boolean', 'bigint'].includes(kind)) {
-      const got = values.find((value) => !['number', 'boolean', 'bigint'].includes(typeof value)) ?? wrong
-      throw new ShumaiError(`tensor: expected numbers, booleans or bigints of one kind, got ${String(got)}`, 'dtype_mismatch')
-    }
-    flat = kind === 'bigint' ? BigInt64Array.from(values) : kind === 'boolean' ? Uint8Array.from(values) : type === undefined ? Float32Array.from(values) : Float64Array.from(values)
-    if (kind === 'boolean') return fromArray(flat, 0, shape, type)
-  }
-  const code = kOfArray.get(flat.constructor)
-  if (code === undefined) throw new ShumaiError(`tensor: can't make a tensor of ${flat.constructor.name}`, 'dtype_mismatch')
-  return fromArray(flat, code, shape, type)
+  if (!ArrayBuffer.isView(data)) return fromArray(...fromNested(data, type), type)
+  const code = kOfArray[data[Symbol.toStringTag]]
+  if (code === undefined) throw new ShumaiError(`tensor: can't make a tensor of a ${data.constructor.name}`, 'dtype_mismatch')
+  return fromArray(data, code, [data.length], type)
 }
 
 function fromArray(flat, code, shape, type) {
@@ -333,32 +367,42 @@ export const isTensor = (value) => value instanceof Tensor
 
 // --- Operations: one function and one method for each row of the table ---
 
-
-
-
-function toHandle(name, arg, value, temporary) {
+function toHandle(name, arg, value, numbers) {
   if (value instanceof Tensor) return value.__handle
   const kind = typeof value
-  if (kind === 'number' || kind === 'boolean' || kind === 'bigint') {
+  if (isNumeric(kind)) {
     const handle = native.number(kind === 'bigint' ? Number(value) : value)
-    temporary.push(handle)
+    numbers.push(handle)
     return handle
   }
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
-    const made = tensor(value)
-    return made.__handle
+  throw new ShumaiError(`${name}: ${arg.name} must be a tensor or a number, got ${value === null ? 'null' : kind}`)
+}
+
+const isData = (value) => Array.isArray(value) || ArrayBuffer.isView(value)
+
+/** `given` with arrays in the place of tensors made into tensors, which go into `made`. */
+function makeTensors(args, given, made) {
+  const make = (value) => {
+    if (!isData(value)) return value
+    const out = tensor(value)
+    made.push(out)
+    return out
   }
-  throw new ShumaiError(`${name}: ${arg} must be a tensor or a number, got ${value === null ? 'null' : kind}`)
+  return given.map((value, i) => {
+    const kind = args[i].kind
+    if (kind === 'tensors' && Array.isArray(value)) return value.map(make)
+    return kind === 'tensor' || kind === 'tensor?' ? make(value) : value
+  })
 }
 
 // Arguments that are no tensors are checked by the core, which names them.
-function convert(name, arg, value, temporary) {
+function convert(name, arg, value, numbers) {
   switch (arg.kind) {
-    case 'tensor': return toHandle(name, arg.name, value, temporary)
-    case 'tensor?': return value === undefined || value === null ? undefined : toHandle(name, arg.name, value, temporary)
+    case 'tensor': return toHandle(name, arg, value, numbers)
+    case 'tensor?': return value === undefined || value === null ? undefined : toHandle(name, arg, value, numbers)
     case 'tensors': {
       if (!Array.isArray(value)) throw new ShumaiError(`${name}: ${arg.name} must be an array of tensors`)
-      return value.map((item) => toHandle(name, arg.name, item, temporary))
+      return value.map((item) => toHandle(name, arg, item, numbers))
     }
     case 'dtype': return value === undefined ? undefined : dtypeCode(value)
     default: return value
@@ -367,13 +411,16 @@ function convert(name, arg, value, temporary) {
 
 function makeGeneral(code, name, args) {
   return (...given) => {
-    prepare()
     if (given.length > args.length) throw new ShumaiError(`${name}: takes at most ${args.length} arguments, got ${given.length}`)
-    const temporary = []
-    const converted = args.map((arg, i) => convert(name, arg, given[i], temporary))
-    const out = wrap(native.run(code, ...converted))
-    for (const handle of temporary) native.dispose(handle)
+    const made = []
+    const operands = makeTensors(args, given, made)
+    prepare()
+    const numbers = []
+    const out = wrap(native.run(code, ...args.map((arg, i) => convert(name, arg, operands[i], numbers))))
+    for (const handle of numbers) native.dispose(handle)
     for (const item of given.flat()) if (item instanceof Tensor) inheritSteps(out, item)
+    // The graph holds what it needs of these; here they are only kept until the operation has run.
+    for (const tensor of made) tensor.dispose()
     return out
   }
 }
@@ -385,7 +432,7 @@ function makeUnary(code, general) {
     if (!(x instanceof Tensor)) return general(x)
     prepare()
     const out = wrap(run(code, x.__handle))
-    if (x.__steps !== undefined) out.__steps = x.__steps
+    if (x.__steps !== undefined) inheritSteps(out, x)
     return out
   }
 }
@@ -396,7 +443,7 @@ function makeBinary(code, general) {
     if (!(a instanceof Tensor) || !(b instanceof Tensor)) return general(a, b)
     prepare()
     const out = wrap(run(code, a.__handle, b.__handle))
-    if (a.__steps !== undefined) out.__steps = a.__steps
+    if (a.__steps !== undefined) inheritSteps(out, a)
     if (b.__steps !== undefined) inheritSteps(out, b)
     return out
   }
@@ -405,7 +452,6 @@ function makeBinary(code, general) {
 /** Every operation by each of its JavaScript names. */
 export const ops = {}
 native.table().forEach((row, code) => {
-
   const kinds = row.args.map(({ kind }) => kind).join()
   const general = makeGeneral(code, row.name, row.args)
   const run = kinds === 'tensor' ? makeUnary(code, general) : kinds === 'tensor,tensor' ? makeBinary(code, general) : general

@@ -1,0 +1,68 @@
+#include <memory>
+#include <mutex>
+
+#include "network.hpp"
+#include "shumai/error.hpp"
+
+namespace sm::js {
+
+std::shared_ptr<Mailbox> Mailbox::make(napi_env env) {
+  auto mailbox = std::make_shared<Mailbox>();
+  // The environment may end with other threads still posting: the function
+  // itself tells when it goes.
+  auto* owner = new std::shared_ptr<Mailbox>(mailbox);
+  const auto gone = [](napi_env, void* data, void*) {
+    const std::unique_ptr<std::shared_ptr<Mailbox>> own(static_cast<std::shared_ptr<Mailbox>*>(data));
+    const std::lock_guard lock((*own)->mutex_);
+    (*own)->function_ = nullptr;
+  };
+  check(env, napi_create_threadsafe_function(env, nullptr, nullptr, text(env, "shumai"), 0, 1, owner, gone, nullptr,
+                                             run, &mailbox->function_));
+  check(env, napi_unref_threadsafe_function(env, mailbox->function_));
+  return mailbox;
+}
+
+void Mailbox::post(std::function<void(napi_env)> job) {
+  auto boxed = std::make_unique<std::function<void(napi_env)>>(std::move(job));
+  {
+    const std::lock_guard lock(mutex_);
+    if (function_) {
+      const napi_status status = napi_call_threadsafe_function(function_, boxed.get(), napi_tsfn_nonblocking);
+      if (status == napi_ok) boxed.release();
+      if (status == napi_closing) function_ = nullptr;
+    }
+  }
+}
+
+// An exception here is nobody's to catch: it goes where uncaught ones go.
+void Mailbox::run(napi_env env, napi_value, void*, void* data) {
+  const std::unique_ptr<std::function<void(napi_env)>> job(static_cast<std::function<void(napi_env)>*>(data));
+  if (!env) return;  // the environment is going away
+  try {
+    (*job)(env);
+    return;
+  } catch (const Pending&) {
+  } catch (const std::exception&) {
+    throw_error(env, current_error());
+  }
+  napi_value thrown;
+  if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
+}
+
+void Mailbox::hold(napi_env env) {
+  const std::lock_guard lock(mutex_);
+  if (held_++ == 0 && function_) napi_ref_threadsafe_function(env, function_);
+}
+
+void Mailbox::release(napi_env env) {
+  const std::lock_guard lock(mutex_);
+  if (--held_ == 0 && function_) napi_unref_threadsafe_function(env, function_);
+}
+
+void Mailbox::close() {
+  const std::lock_guard lock(mutex_);
+  if (function_) napi_release_threadsafe_function(function_, napi_tsfn_abort);
+  function_ = nullptr;
+}
+
+}  // namespace sm::js
