@@ -157,7 +157,8 @@ std::string definitions() {
             name + "\");\n";
     if (!list.empty())
       text +=
-          "  std::vector<const Tensor*> inputs;\n  for (const Tensor& item : " + list + ") inputs.push_back(&item);\n";
+          "  std::vector<const Tensor*> inputs;\n  inputs.reserve(" + list +
+              ".size());\n  for (const Tensor& item : " + list + ") inputs.push_back(&item);\n";
     else if (!inputs.empty())
       text += "  const Tensor* const inputs[] = {" + inputs + "};\n";
     if (!attrs.empty()) text += "  const ops::Attr attrs[] = {" + attrs + "};\n";

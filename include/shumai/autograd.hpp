@@ -35,8 +35,9 @@ class FrameSafe {
     new (&value_) T(std::forward<U>(value));
   }
   FrameSafe(const FrameSafe& other) : self_(this) { new (&value_) T(other.value_); }
-  // Takes from `other` only what it surely owns.
-  FrameSafe(FrameSafe&& other) : self_(this) {
+  // Takes from `other` only what it surely owns; a copy may throw.
+  FrameSafe(FrameSafe&& other)  // NOLINT(performance-noexcept-move-constructor)
+      : self_(this) {
     if (other.self_ == &other)
       new (&value_) T(std::move(other.value_));
     else

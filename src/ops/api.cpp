@@ -555,6 +555,7 @@ Tensor Tensor::unslice(const Dims& shape, int64_t axis, int64_t start, int64_t s
 Tensor concatenate(const std::vector<Tensor>& tensors, int64_t axis) {
   static const ops::Op& op = ops::find("concatenate");
   std::vector<const Tensor*> inputs;
+  inputs.reserve(tensors.size());
   for (const Tensor& item : tensors) inputs.push_back(&item);
   const ops::Attr attrs[] = {axis};
   return ops::run(op, inputs, attrs);
@@ -563,6 +564,7 @@ Tensor concatenate(const std::vector<Tensor>& tensors, int64_t axis) {
 Tensor stack(const std::vector<Tensor>& tensors, int64_t axis) {
   static const ops::Op& op = ops::find("stack");
   std::vector<const Tensor*> inputs;
+  inputs.reserve(tensors.size());
   for (const Tensor& item : tensors) inputs.push_back(&item);
   const ops::Attr attrs[] = {axis};
   return ops::run(op, inputs, attrs);

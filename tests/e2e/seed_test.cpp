@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <string>
 
 #include "e2e/process.hpp"
@@ -44,8 +45,18 @@ TEST(Seed, CurlGetsJson) {
   EXPECT_NE(curl.output().find("[[1.718,3.436],[5.1540003,6.872]]"), std::string::npos) << curl.output();
 }
 
+// Whether the process catches SIGTERM by now, from the kernel's own books.
+bool catches_sigterm(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("SigCgt:")) return std::stoull(line.substr(7), nullptr, 16) >> (SIGTERM - 1) & 1;
+  return false;
+}
+
 TEST(Seed, TheServerEndsQuietlyWhenAsked) {
   SeedServer server;
+  // It listens, and says so, a moment before it waits for signals.
+  ASSERT_TRUE(poll_until([&] { return catches_sigterm(server.process.pid()); }));
   server.process.kill(SIGTERM);
   EXPECT_EQ(server.process.wait(), 0) << server.process.output();
 }

@@ -149,7 +149,7 @@ Tensor conv2d(const char* op, const Tensor& x, const Tensor& filter, const Tenso
   const ConvSizes sizes = check_sizes(op, x.shape(), filter.shape(), parameters);
   if (bias.defined() && bias.shape() != Shape(sizes.out_channels))
     reject(op, "expects a bias of shape [" + std::to_string(sizes.out_channels) + "], got " + bias.shape().to_string());
-  const Tensor out = make_tensor(output_shape(sizes), x.dtype());
+  Tensor out = make_tensor(output_shape(sizes), x.dtype());
   run_pass(ConvPass::kForward, sizes, contiguous(x), contiguous(filter), bias.defined() ? contiguous(bias) : bias, out);
   return out;
 }
@@ -161,7 +161,7 @@ Tensor conv2d_input_gradient(const char* op, const Tensor& gradient, const Tenso
                 gradient.dtype());
   const ConvSizes sizes = check_sizes(op, input, filter.shape(), parameters);
   check_gradient(op, gradient, sizes);
-  const Tensor out = make_tensor(input, gradient.dtype());
+  Tensor out = make_tensor(input, gradient.dtype());
   run_pass(ConvPass::kInputGradient, sizes, out, contiguous(filter), {}, contiguous(gradient));
   return out;
 }
@@ -173,7 +173,7 @@ Tensor conv2d_filter_gradient(const char* op, const Tensor& gradient, const Tens
                 gradient.dtype());
   const ConvSizes sizes = check_sizes(op, x.shape(), filter, parameters);
   check_gradient(op, gradient, sizes);
-  const Tensor out = make_tensor(filter, gradient.dtype());
+  Tensor out = make_tensor(filter, gradient.dtype());
   run_pass(ConvPass::kFilterGradient, sizes, contiguous(x), out, {}, contiguous(gradient));
   return out;
 }

@@ -300,7 +300,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (dtype == DType::f16 || dtype == DType::bf16) return cast(matmul(cast(a, DType::f32), cast(b, DType::f32)), dtype);
 
   Plan plan = make_plan(a, b);
-  const Tensor out = make_tensor(plan.result, dtype);
+  Tensor out = make_tensor(plan.result, dtype);
   if (out.elements() == 0) return out;
   if (plan.k == 0) {
     std::memset(out.impl()->bytes(), 0, out.nbytes());
