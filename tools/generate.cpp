@@ -156,8 +156,7 @@ std::string definitions() {
     text += "\nTensor " + name + "(" + parameters(*op, 0, false) + ") {\n  static const ops::Op& op = ops::find(\"" +
             name + "\");\n";
     if (!list.empty())
-      text +=
-          "  std::vector<const Tensor*> inputs;\n  inputs.reserve(" + list +
+      text += "  std::vector<const Tensor*> inputs;\n  inputs.reserve(" + list +
               ".size());\n  for (const Tensor& item : " + list + ") inputs.push_back(&item);\n";
     else if (!inputs.empty())
       text += "  const Tensor* const inputs[] = {" + inputs + "};\n";
