@@ -49,7 +49,7 @@ void FunctionNode::release_saved() noexcept {
 Tensor tagged_gradient(const Tensor& gradient, const std::shared_ptr<const TicketTag>& tag) {
   if (!tag) return gradient;
   Tensor marked = make_alias(gradient);
-  marked.impl()->tag = std::make_shared<TicketTag>(TicketTag{tag->ticket, tag->origin, true});
+  marked.impl()->tag = std::make_shared<TicketTag>(TicketTag{tag->ticket, tag->session, tag->origin, true});
   return marked;
 }
 

@@ -66,7 +66,8 @@ const TicketTag* ticket_for(const Content& input, const std::string& origin) {
 void tag_answer(const Content& content, const http::Response& response, const std::string& origin) {
   const auto ticket = response.headers.find("Shumai-Ticket");
   if (!ticket || content.is_json() || content.empty()) return;
-  const auto tag = std::make_shared<TicketTag>(TicketTag{std::string(*ticket), origin, false});
+  const std::string session(response.headers.get("Shumai-Session"));
+  const auto tag = std::make_shared<TicketTag>(TicketTag{std::string(*ticket), session, origin, false});
   for (const auto& [name, tensor] : content.tensors()) tensor.impl()->tag = tag;
 }
 
@@ -79,9 +80,10 @@ Task<Content> fetch_content(std::string address, Content input, FetchOptions opt
   request.body = std::move(encoded.body);
   if (!encoded.type.empty()) request.headers.add_checked("Content-Type", encoded.type);
   request.headers.add_checked("Accept", "application/x-safetensors, application/json;q=0.5");
-  if (const std::string session = sessions().of(origin); !session.empty())
-    request.headers.add("Shumai-Session", session);
   const TicketTag* tag = ticket_for(input, origin);
+  // First requests sent together get a session each: a ticket goes back with the one that it belongs to.
+  if (const std::string session = tag ? tag->session : sessions().of(origin); !session.empty())
+    request.headers.add("Shumai-Session", session);
   if (tag) request.headers.add("Shumai-Ticket", tag->ticket);
   for (const auto& [name, value] : options.headers.get()) request.headers.set(name, value);
 

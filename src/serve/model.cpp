@@ -1,3 +1,6 @@
+#include <memory>
+#include <utility>
+
 #include "shumai/error.hpp"
 #include "shumai/io.hpp"
 
@@ -45,6 +48,8 @@ Server serve_model(Model model, Update update, ServeOptions options, Routes rout
   if (!update)
     throw Error(ErrorCode::kInvalidArgument,
                 "serve_model: needs a function that applies the gradients, such as optim::sgd");
+  // Every forward copies it, but its state is one.
+  update = [own = std::make_shared<Update>(std::move(update))](const Gradients& gradients) { (*own)(gradients); };
   routes.push_back(
       {"forward", [model, update](User& user, Tensor input) { return forward(user, model, update, input); }});
   routes.push_back({"optimize", [](User& user, Tensor jacobian) { return user.call_async(kBackward, jacobian); }});

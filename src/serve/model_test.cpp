@@ -72,6 +72,37 @@ TEST(ServedModel, SaysWhenItReturnsNothing) {
             "the model returned no tensor");
 }
 
+TEST(ServedModel, UpdateKeepsItsOwnState) {
+  auto weight = scalar(0.f).requires_grad(true);
+  // Steps of 1, 2, 3.
+  auto update = [step = 0](const Gradients& found) mutable { optim::sgd(found, ++step); };
+  auto server = serve_model([&](Tensor x) { return x * weight; }, update, any_port());
+  const auto train = [](std::string url) -> Task<> {
+    const RemoteModel model = remote_model(url);
+    for (int step = 0; step < 3; ++step) {
+      const Tensor output = co_await model(scalar(1.f));
+      co_await output.backward_async();
+    }
+  };
+  run(train(server.url()));
+  EXPECT_FLOAT_EQ(weight.item<float>(), -6);
+}
+
+// Neither request has a session to name yet, so the server makes two.
+TEST(RemoteModel, FirstCallsMadeTogetherEachFindTheirTicketAgain) {
+  auto weight = scalar(1.f).requires_grad(true);
+  auto update = [](const Gradients& found) { optim::sgd(found, 0.5); };
+  auto server = serve_model([&](Tensor x) { return x * weight; }, update, any_port());
+  const auto train = [](std::string url) -> Task<> {
+    const RemoteModel model = remote_model(url);
+    const auto [first, second] = co_await util::all(model(scalar(1.f)), model(scalar(2.f)));
+    co_await first.backward_async();
+    co_await second.backward_async();
+  };
+  run(train(server.url()));
+  EXPECT_FLOAT_EQ(weight.item<float>(), 1 - 0.5f * 1 - 0.5f * 2);
+}
+
 TEST(RemoteModel, SaysWhenNobodyListens) {
   uint16_t port = 0;
   {

@@ -14,7 +14,8 @@ namespace sm {
 // computed it. A gradient carries the ticket of the tensor it belongs to.
 struct TicketTag {
   std::string ticket;
-  std::string origin;  // scheme://host:port; the ticket is sent nowhere else
+  std::string session;  // that it belongs to
+  std::string origin;   // scheme://host:port; the ticket is sent nowhere else
   bool gradient = false;
 };
 
