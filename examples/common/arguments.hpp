@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -7,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-// The arguments of an example: `positional` ones in order, and "--name N" for
-// each name that `usage` mentions. Anything else prints the usage and exits
+// The arguments of an example: `positional` ones in order, and "--name VALUE"
+// for each name that `usage` mentions. Anything else prints the usage and exits
 // with status 2.
 class Arguments {
  public:
@@ -23,8 +24,8 @@ class Arguments {
       if (argument.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") != argument.npos ||
           usage_.find(std::string("[").append(argument).append(" ")) == usage_.npos)
         fail("no such option: " + std::string(argument));
-      if (++i == argc) fail(std::string(argument) + " needs a number");
-      options_.push_back({std::string(argument), parse(argument, argv[i])});
+      if (++i == argc) fail(std::string(argument) + " needs a value");
+      options_.push_back({std::string(argument), argv[i]});
     }
     if (positional_.size() != positional)
       fail("expected " + std::to_string(positional) + " arguments, got " + std::to_string(positional_.size()));
@@ -35,17 +36,27 @@ class Arguments {
   long number(std::string_view option, long fallback, long low, long high) const {
     long value = fallback;
     for (const Option& given : options_)
-      if (given.name == option) value = given.value;
+      if (given.name == option) value = parse(option, given.value);
     if (value < low || value > high)
       fail(std::string(option) + " must be from " + std::to_string(low) + " to " + std::to_string(high) + ", got " +
            std::to_string(value));
     return value;
   }
 
+  // One of `choices`; the first when it isn't given.
+  std::string choice(std::string_view option, const std::vector<std::string>& choices) const {
+    std::string value = choices.front();
+    for (const Option& given : options_)
+      if (given.name == option) value = given.value;
+    if (std::find(choices.begin(), choices.end(), value) == choices.end())
+      fail(std::string(option) + ": no such choice, '" + value + "'");
+    return value;
+  }
+
  private:
   struct Option {
     std::string name;
-    long value;
+    std::string value;
   };
 
   long parse(std::string_view name, std::string_view text) const {

@@ -12,24 +12,12 @@
 #include <vector>
 
 #include "common/arguments.hpp"
-#include "digits/renderer.hpp"
+#include "digits/draw.hpp"
 #include "shumai/shumai.hpp"
 
 namespace {
 
 constexpr int kHeldOut = 4000;
-
-struct Pictures {
-  sm::Tensor images;  // [n, 1, 28, 28]
-  sm::Tensor labels;  // [n]
-};
-
-Pictures draw(digits::Renderer& renderer, int64_t n) {
-  Pictures drawn{sm::empty({n, 1, digits::kSide, digits::kSide}), sm::empty({n}, sm::DType::i64)};
-  renderer.fill({sm::mutable_data<float>(drawn.images), static_cast<size_t>(n * digits::kPixels)},
-                {sm::mutable_data<int64_t>(drawn.labels), static_cast<size_t>(n)});
-  return drawn;
-}
 
 // What the batches in flight share.
 struct Training {
@@ -44,7 +32,7 @@ struct Training {
 sm::Task<> train(Training& training, std::function<void()> advance) {
   while (training.started < training.steps) {
     ++training.started;
-    const auto [images, labels] = draw(training.renderer, training.batch);
+    const auto [images, labels] = digits::draw(training.renderer, training.batch);
     const auto output = co_await training.model(images);
     const auto loss = sm::loss::cross_entropy(output, labels);
     co_await loss.backward_async();
@@ -69,7 +57,7 @@ sm::Task<double> accuracy(const sm::io::RemoteModel& model, uint64_t seed) {
   digits::Renderer renderer(digits::Split::kHeldOut, seed);
   int64_t right = 0;
   for (int64_t seen = 0; seen < kHeldOut; seen += kBatch) {
-    const auto [images, labels] = draw(renderer, kBatch);
+    const auto [images, labels] = digits::draw(renderer, kBatch);
     const auto output = co_await model(images);
     right += sm::sum(sm::argmax(output, {1}) == labels).item<int64_t>();
   }

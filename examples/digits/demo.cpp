@@ -1,6 +1,7 @@
-// Starts digits_server and digits_client as two processes, waits for the
-// client, stops the server, and ends with the client's status. Whatever
-// happens to it, even kill -9, both end with it.
+// Starts the model's server and a client that trains it, in JavaScript with a
+// feed of digits or in C++, as processes of their own; waits for the client,
+// stops the servers, and ends with the client's status. Whatever happens to
+// it, even kill -9, all end with it.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -65,24 +66,28 @@ class Signals {
   int stop_ = 0;
 };
 
-// A program beside this one. It dies with this process.
+std::filesystem::path own_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
+
+// The path of a program beside this one.
+std::string beside(const std::string& name) { return (own_folder() / name).string(); }
+
+// A program, found along PATH unless named by a path. It dies with this process.
 class Child {
  public:
   // `output`, when not -1, becomes its stdout.
-  Child(const Signals& signals, const std::string& name, std::vector<std::string> options, int output = -1) {
-    std::string path = (std::filesystem::read_symlink("/proc/self/exe").parent_path() / name).string();
-    std::vector<char*> argv{path.data()};
-    for (std::string& option : options) argv.push_back(option.data());
+  Child(const Signals& signals, std::vector<std::string> command, int output = -1) {
+    std::vector<char*> argv;
+    for (std::string& word : command) argv.push_back(word.data());
     argv.push_back(nullptr);
     const pid_t parent = getpid();
     pid_ = fork();
-    if (pid_ < 0) throw std::runtime_error("can't start " + name);
+    if (pid_ < 0) throw std::runtime_error("can't start " + command[0]);
     if (pid_ > 0) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);  // it died before prctl
     signals.restore();
     if (output >= 0) dup2(output, STDOUT_FILENO);
-    execv(argv[0], argv.data());
+    execvp(argv[0], argv.data());
     std::fprintf(stderr, "digits_demo: can't run '%s'\n", argv[0]);
     _exit(127);
   }
@@ -133,27 +138,63 @@ std::string read_url(Signals& signals, int output) {
   return "";
 }
 
+// A program that prints the URL that it serves on.
+struct Service {
+  Service(Signals& signals, const std::string& program, const std::string& seed)
+      : Service(signals, program, seed, Pipe()) {}
+
+  Child child;
+  std::string url;  // empty when a signal came first
+
+ private:
+  struct Pipe {
+    Pipe() {
+      if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) throw std::runtime_error("pipe2 failed");
+    }
+    int ends[2];
+  };
+
+  Service(Signals& signals, const std::string& program, const std::string& seed, Pipe pipe)
+      : child(signals, {beside(program), "--port", "0", "--seed", seed}, pipe.ends[1]) {
+    close(pipe.ends[1]);
+    url = read_url(signals, pipe.ends[0]);
+    if (url.empty() && signals.stop() == 0) throw std::runtime_error(program + " ended before it listened");
+  }
+};
+
+// What runs the JavaScript client: the addon of this build, when there is one beside it.
+std::vector<std::string> script_client() {
+  const std::filesystem::path addon = own_folder().parent_path() / "js" / "shumai.node";
+  if (std::filesystem::exists(addon)) setenv("SHUMAI_ADDON", addon.c_str(), 0);
+  return {"node", DIGITS_SOURCE_DIR "/client.js"};
+}
+
 int run(const Arguments& arguments) {
   const std::string seed = std::to_string(arguments.number("--seed", 1, 0, INT64_MAX));
   const std::string steps = std::to_string(arguments.number("--steps", kSteps, 1, INT64_MAX));
+  const bool script = arguments.choice("--client", {"js", "cpp"}) == "js";
   Signals signals;
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) throw std::runtime_error("pipe2 failed");
-  Child server(signals, "digits_server", {"--port", "0", "--seed", seed}, ends[1]);
-  close(ends[1]);
-  const std::string url = read_url(signals, ends[0]);
+  Service server(signals, "digits_server", seed);
   if (signals.stop()) return 128 + signals.stop();
-  if (url.empty()) throw std::runtime_error("the server ended before it listened");
+  std::optional<Service> feed;
+  if (script) feed.emplace(signals, "digits_feed", seed);
+  if (signals.stop()) return 128 + signals.stop();
 
-  Child client(signals, "digits_client", {url, "--steps", steps, "--seed", seed});
-  while (!client.ended() && !server.ended() && signals.stop() == 0) signals.wait(Clock::now() + kGrace);
+  std::vector<std::string> command = script ? script_client() : std::vector<std::string>{beside("digits_client")};
+  command.push_back(server.url);
+  if (script) command.push_back(feed->url);
+  command.insert(command.end(), {"--steps", steps});
+  if (!script) command.insert(command.end(), {"--seed", seed});
+  Child client(signals, command);
+  while (!client.ended() && !server.child.ended() && signals.stop() == 0) signals.wait(Clock::now() + kGrace);
   if (signals.stop()) {
     client.stop(signals);
     if (isatty(STDERR_FILENO)) std::fputc('\n', stderr);  // the bar's line is unfinished
   } else if (!client.ended()) {
     std::fprintf(stderr, "digits_demo: the server ended early\n");
   }
-  server.stop(signals);
+  if (feed) feed->child.stop(signals);
+  server.child.stop(signals);
   if (signals.stop()) return 128 + signals.stop();
   return client.ended().value_or(1);
 }
@@ -161,7 +202,7 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Arguments arguments(argc, argv, "digits_demo [--steps N] [--seed N]");
+  const Arguments arguments(argc, argv, "digits_demo [--client js|cpp] [--steps N] [--seed N]");
   try {
     return run(arguments);
   } catch (const std::exception& error) {

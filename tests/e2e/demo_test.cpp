@@ -13,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-const std::vector<std::string> kEndless = {binary("digits_demo"), "--steps", "1000000000"};
+const std::vector<std::string> kEndless = {binary("digits_demo"), "--client", "cpp", "--steps", "1000000000"};
 
 // 0 when the group has none of that name.
 pid_t member_named(pid_t group, const std::string& name) {
@@ -28,7 +28,7 @@ void wait_for_both(const Process& demo) {
 }
 
 TEST(Demo, EndsWithItsAccuracyAndLeavesNoProcess) {
-  Process demo({binary("digits_demo"), "--steps", "20"});
+  Process demo({binary("digits_demo"), "--client", "cpp", "--steps", "20"});
   EXPECT_EQ(demo.wait(), 0) << demo.output();
   EXPECT_THAT(members_of_group(demo.pid()), IsEmpty());
   const std::string line = demo.wait_for_line("^demo: ");
@@ -93,7 +93,7 @@ TEST(Demo, RefusesArgumentsThatItDoesNotKnow) {
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     Process demo(argv);
     EXPECT_EQ(demo.wait(), 2) << arguments[0];
-    EXPECT_THAT(demo.output(), HasSubstr("usage: digits_demo [--steps N]")) << arguments[0];
+    EXPECT_THAT(demo.output(), HasSubstr("usage: digits_demo [--client js|cpp] [--steps N]")) << arguments[0];
   }
 }
 
