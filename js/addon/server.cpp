@@ -4,6 +4,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <concepts>
 #include <utility>
 
 #include "network.hpp"
@@ -82,7 +83,9 @@ class ScriptHandler {
   ScriptHandler(std::shared_ptr<Mailbox> mailbox, uint32_t server, uint32_t route)
       : mailbox_(std::move(mailbox)), server_(server), route_(route) {}
 
-  Task<io::Content> operator()(io::User& user, io::Content input) const {
+  // For Content only: who could be called with a Tensor would be taken to need one.
+  template <std::same_as<io::Content> Input>
+  Task<io::Content> operator()(io::User& user, Input input) const {
     return answer(mailbox_, server_, route_, user, std::move(input));
   }
 

@@ -113,12 +113,12 @@ napi_value run_op(const Arguments& arguments) {
   return integer(env, add(env, ops::run(op, used, attrs)));
 }
 
-// number(value): a constant that adapts to the other operand's dtype.
+// number(value, whole): a constant that adapts to the other operand's dtype.
 napi_value make_number(const Arguments& arguments) {
   const napi_env env = arguments.env();
   if (type_of(env, arguments[0]) == napi_boolean) return integer(env, add(env, Tensor(to_boolean(env, arguments[0]))));
-  const double value = to_number(env, arguments[0], "operand");
-  return integer(env, add(env, Tensor(value)));
+  if (to_boolean(env, arguments[1])) return integer(env, add(env, Tensor(to_integer(env, arguments[0], "operand"))));
+  return integer(env, add(env, Tensor(to_number(env, arguments[0], "operand"))));
 }
 
 struct Bytes {

@@ -118,8 +118,9 @@ const options = { lowerBoundThreshold: 100e6, upperBoundThreshold: 5e9, delayBet
 
 /**
  * When to ask the garbage collector for a full collection: above
- * `upperBoundThreshold` bytes of tensors, or above `lowerBoundThreshold` and at
- * most every `delayBetweenGCs` ms. Returns the options in force.
+ * `upperBoundThreshold` bytes of tensors, or above `lowerBoundThreshold` when
+ * `delayBetweenGCs` ms have passed since the last or the bytes have doubled.
+ * Returns the options in force.
  */
 export function memoryOptions(changes = {}) {
   const next = { ...options }
@@ -136,6 +137,7 @@ export function memoryOptions(changes = {}) {
 
 let collect = null
 let nextCollection = 0
+let bytesAfterLast = 0
 
 function fullCollection() {
   if (typeof Bun !== 'undefined') return () => Bun.gc(true)
@@ -149,11 +151,12 @@ function fullCollection() {
 function collectAsNeeded() {
   const bytes = native.bytesUsed()
   if (bytes < options.lowerBoundThreshold) return
-  const now = performance.now()
-  if (bytes < options.upperBoundThreshold && now < nextCollection) return
+  const grown = bytes > 2 * bytesAfterLast + options.lowerBoundThreshold
+  if (bytes < options.upperBoundThreshold && !grown && performance.now() < nextCollection) return
   collect ??= fullCollection()
   collect()
   native.sweep()
+  bytesAfterLast = native.bytesUsed()
   nextCollection = performance.now() + options.delayBetweenGCs
 }
 

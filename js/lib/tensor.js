@@ -367,16 +367,14 @@ export const isTensor = (value) => value instanceof Tensor
 
 // --- Operations: one function and one method for each row of the table ---
 
-function toHandle(name, arg, value, numbers) {
-  if (value instanceof Tensor) return value.__handle
-  const kind = typeof value
-  if (isNumeric(kind)) {
-    const handle = native.number(kind === 'bigint' ? Number(value) : value)
-    numbers.push(handle)
-    return handle
-  }
-  throw new ShumaiError(`${name}: ${arg.name} must be a tensor or a number, got ${value === null ? 'null' : kind}`)
+// JavaScript's numbers don't say whether they are meant as integers: whole ones
+// are, beside a tensor of integers, and bigints always.
+function numberHandle(value, operands) {
+  const whole = typeof value === 'bigint' || (Number.isSafeInteger(value) && operands.some((item) => item instanceof Tensor && isInteger(item.dtype)))
+  return native.number(value, whole)
 }
+
+const isInteger = (code) => code >= 1 && code <= 8
 
 const isData = (value) => Array.isArray(value) || ArrayBuffer.isView(value)
 
@@ -396,13 +394,20 @@ function makeTensors(args, given, made) {
 }
 
 // Arguments that are no tensors are checked by the core, which names them.
-function convert(name, arg, value, numbers) {
+function convert(name, arg, value, operands, numbers) {
+  const one = (item) => {
+    if (item instanceof Tensor) return item.__handle
+    if (!isNumeric(typeof item)) throw new ShumaiError(`${name}: ${arg.name} must be a tensor or a number, got ${item === null ? 'null' : typeof item}`)
+    const handle = numberHandle(item, operands)
+    numbers.push(handle)
+    return handle
+  }
   switch (arg.kind) {
-    case 'tensor': return toHandle(name, arg, value, numbers)
-    case 'tensor?': return value === undefined || value === null ? undefined : toHandle(name, arg, value, numbers)
+    case 'tensor': return one(value)
+    case 'tensor?': return value === undefined || value === null ? undefined : one(value)
     case 'tensors': {
       if (!Array.isArray(value)) throw new ShumaiError(`${name}: ${arg.name} must be an array of tensors`)
-      return value.map((item) => toHandle(name, arg, item, numbers))
+      return value.map(one)
     }
     case 'dtype': return value === undefined ? undefined : dtypeCode(value)
     default: return value
@@ -416,7 +421,7 @@ function makeGeneral(code, name, args) {
     const operands = makeTensors(args, given, made)
     prepare()
     const numbers = []
-    const out = wrap(native.run(code, ...args.map((arg, i) => convert(name, arg, operands[i], numbers))))
+    const out = wrap(native.run(code, ...args.map((arg, i) => convert(name, arg, operands[i], operands, numbers))))
     for (const handle of numbers) native.dispose(handle)
     for (const item of given.flat()) if (item instanceof Tensor) inheritSteps(out, item)
     // The graph holds what it needs of these; here they are only kept until the operation has run.
