@@ -54,7 +54,8 @@ export class Program {
 
   constructor(t, command, args, { env = {}, cwd } = {}) {
     this.name = [path.basename(command), ...args.map((arg) => path.basename(arg))].join(' ')
-    this.child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+    const merged = Object.fromEntries(Object.entries({ ...process.env, ...env }).filter(([, value]) => value !== undefined))
+    this.child = spawn(command, args, { cwd, env: merged, stdio: ['pipe', 'pipe', 'pipe'] })
     for (const stream of [this.child.stdout, this.child.stderr]) stream.setEncoding('utf8').on('data', (text) => (this.output += text))
     this.#ended = new Promise((resolve, reject) => {
       this.child.once('error', reject)

@@ -1,0 +1,58 @@
+// The package as it is installed, without a network, in empty folders.
+import assert from 'node:assert/strict'
+import { copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import test from 'node:test'
+import * as sm from '../index.js'
+import { runSeedClient, startSeedServer } from './apps.js'
+import { close, Program, root, runtimes, temporaryFolder } from './common.js'
+
+/** What is published, with the addon that these tests run on. */
+function stage(t) {
+  const folder = temporaryFolder(t)
+  const addon = process.env.SHUMAI_ADDON ?? path.join(root, 'build', 'shumai.node')
+  assert.ok(existsSync(addon), `no addon at ${addon}: run ./dev build, or set SHUMAI_ADDON`)
+  for (const file of ['package.json', 'README.md', 'index.js', 'index.d.ts', 'lib']) cpSync(path.join(root, file), path.join(folder, file), { recursive: true })
+  mkdirSync(path.join(folder, 'build'))
+  copyFileSync(addon, path.join(folder, 'build', 'shumai.node'))
+  return folder
+}
+
+function npm(t, cwd, ...args) {
+  const env = { npm_config_offline: 'true', npm_config_registry: 'http://127.0.0.1:9/', npm_config_cache: temporaryFolder(t), npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false' }
+  return new Program(t, 'npm', args, { cwd, env }).succeed()
+}
+
+/** A folder with the package installed from its folder or its tarball. */
+async function install(t, how) {
+  const app = temporaryFolder(t)
+  const source = stage(t)
+  if (how === 'tarball') await npm(t, source, 'pack')
+  await npm(t, app, 'install', how === 'tarball' ? path.join(source, readdirSync(source).find((name) => name.endsWith('.tgz'))) : source)
+  return app
+}
+
+const kOwnAddon = { env: { SHUMAI_ADDON: undefined } }
+
+for (const how of ['folder', 'tarball'])
+  for (const runtime of Object.keys(runtimes))
+    test(`installed from its ${how}, the package runs the seed under ${runtime}`, async (t) => {
+      const app = await install(t, how)
+      const installed = path.join(app, 'node_modules', '@shumai', 'shumai')
+      assert.equal(lstatSync(installed).isSymbolicLink(), how === 'folder')
+      const { url } = await startSeedServer(t, runtime, app, kOwnAddon)
+      const weight = () => sm.io.tfetch(`${url}/forward`, sm.scalar(1))
+      close(await weight(), 1.718)
+      await runSeedClient(t, runtime, app, 'client', url, kOwnAddon)
+      close(await weight(), 3, 0.1)
+      await runSeedClient(t, runtime, app, 'client_stateful', url, kOwnAddon)
+      close(await weight(), 3, 0.01)
+    })
+
+test('the tarball holds what is needed and nothing else', async (t) => {
+  const app = await install(t, 'tarball')
+  const installed = path.join(app, 'node_modules', '@shumai', 'shumai')
+  assert.deepEqual(readdirSync(installed).sort(), ['README.md', 'build', 'index.d.ts', 'index.js', 'lib', 'package.json'])
+  assert.deepEqual(readdirSync(path.join(installed, 'build')), ['shumai.node'])
+  assert.equal(JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8')).dependencies, undefined)
+})
