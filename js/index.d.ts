@@ -54,7 +54,8 @@ export type GradFn = (grad: GradContext) => void | null | Tensor | (Tensor | nul
  * A multi-dimensional array of one dtype, with the graph that computed it. The
  * results of operations never change; a tensor made from data gets a new value
  * by update(). Its memory is freed when the garbage collector takes the object,
- * or at once by dispose(); using it afterwards throws.
+ * or at once by dispose(); using it afterwards throws. A tensor belongs to its
+ * thread: to a worker, post toFloat32Array() and shape.
  */
 export declare class Tensor {
   private constructor()
@@ -76,7 +77,7 @@ export declare class Tensor {
    * and sets .grad. A promise when the graph crosses the network: always
    * await it there. Consumes the graph unless told otherwise.
    */
-  backward(jacobian?: Tensor, options?: BackwardOptions): Differentiated & PromiseLike<Differentiated>
+  backward(jacobian?: TensorLike, options?: BackwardOptions): Differentiated & PromiseLike<Differentiated>
   detach(): Tensor
   copy(): Tensor
   deepCopy(): Tensor
@@ -138,7 +139,7 @@ export declare function scalar(value: number | boolean | bigint, type?: DType): 
 export declare function isTensor(value: unknown): value is Tensor
 /** `value` as the result of a function of `inputs` whose gradient is `gradFn`. */
 export declare function withGradFn(value: Tensor, inputs: Tensor[], gradFn: GradFn): Tensor
-/** Runs `fn` without recording graphs. Not across an await. */
+/** Runs `fn`, which must not be async, without recording graphs. */
 export declare function noGrad<T>(fn: () => T): T
 /** Tensors of a safetensors file, by name. */
 export declare function load(file: string): Record<string, Tensor>

@@ -1,8 +1,8 @@
 import type { Differentiated, GradFn, Tensor } from '../index.js'
 
 export type Json = null | boolean | number | string | bigint | Json[] | { [key: string]: Json }
-/** What one message carries. */
-export type Content = Tensor | Record<string, Tensor> | Json | void
+/** What one message carries. An array of tensors travels as tensors named by their places. */
+export type Content = Tensor | Tensor[] | Record<string, Tensor> | Json | void
 
 export interface FetchOptions {
   /** Makes the answer part of the local graph. */
@@ -29,8 +29,11 @@ export interface RemoteModelOptions extends Omit<FetchOptions, 'grad_fn'> {
   /** Called instead of throwing when a request fails. */
   errorHandler?: (error: Error) => unknown
 }
-/** A model behind a server as a function: `await model(x)`, then `await loss.backward()`. */
-export declare function remote_model(url: string, options?: RemoteModelOptions): (input: Tensor, options?: FetchOptions) => Promise<Tensor>
+/**
+ * A model behind a server as a function: `await model(x)`, then `await loss.backward()`.
+ * A string for the options is the backwardUrl.
+ */
+export declare function remote_model(url: string, options?: RemoteModelOptions | string): (input: Tensor, options?: FetchOptions) => Promise<Tensor>
 
 export interface ServeLimits {
   maxBodyBytes?: number
@@ -55,10 +58,26 @@ export interface ServeOptions {
   /** Allows an address that other machines reach. */
   insecure?: boolean
   limits?: ServeLimits
+  /** Further members of /statistics. */
+  statistics?: () => { [key: string]: Json }
 }
 
-/** A place to keep things between calls: what a forward stores belongs to the ticket of its answer. */
-export type User = { readonly id: string; [key: string]: any }
+/**
+ * A place to keep things between calls. What a forward stores belongs to the
+ * ticket of its answer, and to the session, where the latest value counts.
+ * Functions and tensors go when the ticket is done; other values stay.
+ */
+export interface User {
+  /** The session's. */
+  readonly id: string
+  /** By custom, what forward keeps for optimize. */
+  opt: (jacobian: any) => any
+  [key: string]: any
+}
+/**
+ * A handler that isn't async needn't return the backward passes and updates that
+ * it starts: its answer waits for them, and their errors are its own.
+ */
 export type Handler = (user: User, input: any) => Content | Promise<Content>
 
 export declare class Server {

@@ -11,10 +11,19 @@ export declare function viter(length: number, callback?: (i: number) => unknown)
 export declare function viter<T>(array: ArrayLike<T>, callback?: (i: number) => unknown): Generator<T, void, void>
 /** One line with a turning wheel, written over itself. */
 export declare function tuiLoad(text: string): void
-/** Runs `fn` and disposes of every tensor that it made, except those that it returns. */
+/**
+ * Runs `fn` and disposes of every tensor that it made, except those that it
+ * returns, in arrays and objects too. For an async function that is when its
+ * promise settles, and what it makes after an await counts as well.
+ */
 export declare function tidy<T>(fn: (...args: any[]) => T, args?: unknown): T
 /** Runs `fn` with the tensors that it makes left out of any tidy around it. */
 export declare function tidyExclude<T>(fn: () => T): T
+/**
+ * A full garbage collection is asked for above `upperBoundThreshold` bytes of
+ * tensors, or above `lowerBoundThreshold` when `delayBetweenGCs` ms have passed
+ * since the last or the bytes have doubled.
+ */
 export interface MemoryOptions {
   lowerBoundThreshold: number
   upperBoundThreshold: number

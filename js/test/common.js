@@ -1,6 +1,6 @@
 // What the tests share.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -15,11 +15,11 @@ export const patience = 120_000
 /** The executables of both runtimes, whichever runs the tests. */
 export const runtimes = { node: typeof Bun === 'undefined' ? process.execPath : 'node', bun: typeof Bun === 'undefined' ? findBun() : process.execPath }
 
-// The package "bun" brings several builds; the one beside it that starts is ours.
+// npm may install Bun for several C libraries and processors; one of them starts here.
 function findBun() {
   const folder = path.join(root, 'node_modules', '@oven')
-  const name = readdirSync(folder).filter((name) => !name.includes('musl')).sort((a, b) => a.length - b.length)[0]
-  return path.join(folder, name, 'bin', 'bun')
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  return names.map((name) => path.join(folder, name, 'bin', 'bun')).find((file) => spawnSync(file, ['--version']).status === 0) ?? 'bun'
 }
 
 export function close(actual, expected, tolerance = 1e-5) {

@@ -11,8 +11,10 @@ const server = sm.io.serve(
       return Y
     },
     info: () => ({ classes: 10 }),
+    several: () => [x, x],
+    later: async () => ({ a: x }),
   },
-  { port: 0, limits: { maxTickets: 10 } },
+  { port: 0, limits: { maxTickets: 10 }, statistics: () => ({ loss: 1, deep: { list: [1, 'two', null] } }) },
 )
 const backward: sm.GradFn = async (grad) => {
   await sm.io.tfetch(`${server.url}/optimize`, grad.grad_in)
@@ -20,6 +22,8 @@ const backward: sm.GradFn = async (grad) => {
 const output = await sm.network.tfetch(`${server.url}/forward`, x, { grad_fn: backward })
 const loss = sm.loss.mse(output, x)
 await loss.backward()
+loss.backward(2)
+for (const { tensor, grad } of Object.values(loss.backward())) tensor.update(tensor.sub(grad))
 for (const i of sm.util.viter(20, () => loss.toFloat32())) i.toFixed()
 const [a, b] = await sm.util.all(Promise.resolve(1), Promise.resolve('two'))
 a.toFixed()
@@ -36,9 +40,22 @@ class MLP extends sm.module.Module {
 sm.network.serve_model(new MLP(), sm.optim.sgd, { port: 3001 })
 await sm.io.readlines('file').next()
 
+const model = sm.io.remote_model(server.url, { errorHandler: (error) => console.log(error.message), timeout: 500 })
+const answer: sm.Tensor = await model(x, { signal: new AbortController().signal })
+sm.optim.sgd(answer.backward(), 1e-2)
+const kept: { a: sm.Tensor } = sm.util.tidy(() => ({ a: x.add(1) }))
+const keptLater: Promise<sm.Tensor> = sm.util.tidy(async () => kept.a)
+await keptLater
+
 // @ts-expect-error a tensor isn't a number
 const wrong: number = x.add(1)
 // @ts-expect-error no such option
 sm.io.serve({}, { prot: 3000 })
+// @ts-expect-error handlers answer what can be sent
+sm.io.serve({ wrong: () => () => {} })
+// @ts-expect-error update takes a tensor
+x.update(3)
+// @ts-expect-error no such dtype
+sm.tensor([1], 'float33')
 // @ts-expect-error tensors are made by functions
 new sm.Tensor()
