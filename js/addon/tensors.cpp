@@ -1,4 +1,5 @@
 #include <array>
+#include <cmath>
 
 #include "instance.hpp"
 #include "ops/op.hpp"
@@ -111,6 +112,22 @@ napi_value run_op(const Arguments& arguments) {
   }
   const ops::Inputs used = list.empty() ? ops::Inputs(inputs.data(), count) : ops::Inputs(list);
   return integer(env, add(env, ops::run(op, used, attrs)));
+}
+
+// runNumber(op, tensor, number, number first): a binary op with a plain number,
+// which counts as an integer beside integers when it is whole.
+napi_value run_with_number(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  const auto rows = ops::table();
+  const uint32_t index = to_handle(env, arguments[0]);
+  if (index >= rows.size()) throw Error(ErrorCode::kNotFound, "no such op");
+  const Tensor& tensor = tensor_at(env, arguments[1]);
+  const double value = to_number(env, arguments[2], "operand");
+  const bool whole = !is_floating(tensor.dtype()) && std::trunc(value) == value && std::abs(value) <= 0x1p53;
+  const Tensor constant = whole ? Tensor(static_cast<int64_t>(value)) : Tensor(value);
+  const bool first = to_boolean(env, arguments[3]);
+  const Tensor* const inputs[] = {first ? &constant : &tensor, first ? &tensor : &constant};
+  return integer(env, add(env, ops::run(*rows[index], inputs, {})));
 }
 
 // number(value, whole): a constant that adapts to the other operand's dtype.
@@ -332,6 +349,7 @@ napi_value sweep(const Arguments& arguments) {
 void define_tensors(napi_env env, napi_value exports) {
   define<table>(env, exports, "table");
   define<run_op>(env, exports, "run");
+  define<run_with_number>(env, exports, "runNumber");
   define<make_number>(env, exports, "number");
   define<from_data>(env, exports, "fromData");
   define<read_data>(env, exports, "read");

@@ -430,7 +430,7 @@ function makeGeneral(code, name, args) {
   }
 }
 
-// The two most common shapes of an op, without what the general one does for others.
+// The most common shapes of an op, without what the general one does for others.
 function makeUnary(code, general) {
   const run = native.run
   return (x) => {
@@ -443,28 +443,57 @@ function makeUnary(code, general) {
 }
 
 function makeBinary(code, general) {
-  const run = native.run
+  const { run, runNumber } = native
   return (a, b) => {
-    if (!(a instanceof Tensor) || !(b instanceof Tensor)) return general(a, b)
+    const both = a instanceof Tensor ? b instanceof Tensor : undefined
+    if (both === true) {
+      prepare()
+      const out = wrap(run(code, a.__handle, b.__handle))
+      if (a.__steps !== undefined) inheritSteps(out, a)
+      if (b.__steps !== undefined) inheritSteps(out, b)
+      return out
+    }
+    const tensor = both === false ? a : b
+    const number = both === false ? b : a
+    if (typeof number !== 'number' || !(tensor instanceof Tensor)) return general(a, b)
     prepare()
-    const out = wrap(run(code, a.__handle, b.__handle))
-    if (a.__steps !== undefined) inheritSteps(out, a)
-    if (b.__steps !== undefined) inheritSteps(out, b)
+    const out = wrap(runNumber(code, tensor.__handle, number, tensor === b))
+    if (tensor.__steps !== undefined) inheritSteps(out, tensor)
     return out
   }
+}
+
+// One tensor, then arguments that the core reads as they are.
+function makeFirst(code, general, count) {
+  const run = native.run
+  return (...given) => {
+    const x = given[0]
+    if (!(x instanceof Tensor) || given.length > count) return general(...given)
+    prepare()
+    const out = wrap(run(code, x.__handle, given[1], given[2], given[3], given[4], given[5]))
+    if (x.__steps !== undefined) inheritSteps(out, x)
+    return out
+  }
+}
+
+function makeOp(code, name, args) {
+  const general = makeGeneral(code, name, args)
+  const kinds = args.map(({ kind }) => kind)
+  if (kinds.join() === 'tensor') return makeUnary(code, general)
+  if (kinds.join() === 'tensor,tensor') return makeBinary(code, general)
+  const plain = kinds[0] === 'tensor' && kinds.length <= 6 && kinds.slice(1).every((kind) => ['bool', 'int', 'float', 'dims', 'string'].includes(kind))
+  return plain ? makeFirst(code, general, args.length) : general
 }
 
 /** Every operation by each of its JavaScript names. */
 export const ops = {}
 native.table().forEach((row, code) => {
-  const kinds = row.args.map(({ kind }) => kind).join()
-  const general = makeGeneral(code, row.name, row.args)
-  const run = kinds === 'tensor' ? makeUnary(code, general) : kinds === 'tensor,tensor' ? makeBinary(code, general) : general
+  const run = makeOp(code, row.name, row.args)
   for (const name of row.js.split(' ')) {
     ops[name] = run
     if (row.args[0]?.kind !== 'tensor') continue
     // A method with this tensor as the first argument.
-    Tensor.prototype[name] = kinds === 'tensor' ? function () { return run(this) } : kinds === 'tensor,tensor' ? function (other) { return run(this, other) } : function (...rest) { return run(this, ...rest) }
+    Tensor.prototype[name] = row.args.length === 1 ? function () { return run(this) } : row.args.length === 2 ? function (other) { return run(this, other) } : function (...rest) { return run(this, ...rest) }
   }
 })
 Object.defineProperty(Tensor.prototype, 'T', { value: function (axes) { return ops.transpose(this, axes) }, configurable: true })

@@ -29,6 +29,9 @@ class OpNode final : public Node {
     if (reads & kOut) output_ = to_ref(make_alias(output));
   }
 
+  static void* operator new(size_t size) { return util::allocate_object(size); }
+  static void operator delete(void* block) noexcept { util::free_object(block, sizeof(OpNode)); }
+
   std::string_view name() const noexcept override { return op_.name; }
   std::span<Edge> edges() noexcept override {
     return many_ ? std::span<Edge>(many_->edges) : std::span<Edge>(edges_.data(), count_);

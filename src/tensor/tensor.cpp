@@ -45,8 +45,8 @@ TensorImpl::~TensorImpl() {
   if (node && node->output == this) node->output = nullptr;
 }
 
-void* TensorImpl::operator new(size_t size) { return ::operator new(size); }
-void TensorImpl::operator delete(void* block) noexcept { ::operator delete(block); }
+void* TensorImpl::operator new(size_t size) { return util::allocate_object(size); }
+void TensorImpl::operator delete(void* block) noexcept { util::free_object(block, sizeof(TensorImpl)); }
 
 Dims contiguous_strides(const Shape& shape) {
   Dims strides = shape;

@@ -1,86 +1,158 @@
 #include "util/block_cache.hpp"
 
+#include <array>
 #include <bit>
 #include <cstdlib>
 #include <map>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace sm::util {
 namespace {
 
-// Smaller ones stay with malloc, whose own caches serve them well. Sanitizers
-// see wrong accesses only in memory that really comes and goes.
+// Sanitizers see wrong accesses only in memory that really comes and goes.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr size_t kSmallestCached = SIZE_MAX;
+constexpr bool kCaches = false;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr size_t kSmallestCached = SIZE_MAX;
+constexpr bool kCaches = false;
 #else
-constexpr size_t kSmallestCached = 64 * 1024;
+constexpr bool kCaches = true;
 #endif
 #else
-constexpr size_t kSmallestCached = 64 * 1024;
+constexpr bool kCaches = true;
 #endif
 
-struct Cache {
+constexpr size_t kLarge = 64 * 1024;                 // from here on, shared by all threads
+constexpr size_t kFine = 1024;                       // up to here, sizes are multiples of the alignment
+constexpr size_t kMostSmallBytes = size_t{8} << 20;  // that one thread keeps
+constexpr size_t kFineClasses = kFine / kBlockAlignment;
+constexpr size_t kClasses = kFineClasses + 6 * 8 + 1;  // eight for each doubling from kFine to kLarge
+
+// Eight sizes from one power of two to the next, so that at most an eighth is wasted.
+size_t rounded(size_t bytes) {
+  const size_t step = bytes <= kFine ? kBlockAlignment : std::bit_floor(bytes - 1) / 8;
+  return (bytes + step - 1) / step * step;
+}
+
+size_t class_of(size_t size) {
+  if (size <= kFine) return size / kBlockAlignment - 1;
+  const size_t floor = std::bit_floor(size - 1);
+  return kFineClasses + static_cast<size_t>(std::countr_zero(floor / kFine)) * 8 + (size - floor - 1) / (floor / 8);
+}
+
+// Free blocks of one thread, each holding the address of the next.
+struct ThreadCache {
+  std::array<void*, kClasses> heads{};
+  size_t bytes = 0;
+
+  ~ThreadCache() {
+    for (void* head : heads)
+      while (head) std::free(std::exchange(head, *static_cast<void**>(head)));
+  }
+};
+
+// The pointer outlives the cache, so that what is freed while a thread ends finds out.
+thread_local ThreadCache* thread_cache = nullptr;
+thread_local bool thread_ends = false;
+
+ThreadCache* open_thread_cache() {
+  struct Owner {
+    ThreadCache cache;
+    ~Owner() {
+      thread_cache = nullptr;
+      thread_ends = true;
+    }
+  };
+  if (thread_ends) return nullptr;
+  static thread_local Owner owner;
+  return thread_cache = &owner.cache;
+}
+
+struct SharedCache {
   std::mutex mutex;
   std::map<size_t, std::vector<void*>> blocks;  // by size; guarded by mutex
   size_t bytes = 0;                             // guarded by mutex
 };
 
 // Never destroyed: buffers may be freed while the process ends.
-Cache& cache() {
-  static Cache* instance = new Cache;
+SharedCache& shared_cache() {
+  static SharedCache* instance = new SharedCache;
   return *instance;
 }
 
-// Eight sizes from one power of two to the next, so that at most an eighth is wasted.
-size_t size_class(size_t bytes) {
-  const size_t step = std::bit_floor(bytes) / 8;
-  return (bytes + step - 1) / step * step;
+void* take_shared(size_t bytes) noexcept {
+  SharedCache& cache = shared_cache();
+  const std::lock_guard lock(cache.mutex);
+  const auto found = cache.blocks.find(bytes);
+  if (found == cache.blocks.end() || found->second.empty()) return nullptr;
+  void* block = found->second.back();
+  found->second.pop_back();
+  cache.bytes -= bytes;
+  return block;
+}
+
+bool keep_shared(void* block, size_t bytes) noexcept {
+  SharedCache& cache = shared_cache();
+  const std::lock_guard lock(cache.mutex);
+  if (bytes > kMostCachedBlockBytes / 4 || cache.bytes + bytes > kMostCachedBlockBytes) return false;
+  try {
+    cache.blocks[bytes].push_back(block);
+  } catch (const std::bad_alloc&) {  // no room to remember it
+    return false;
+  }
+  cache.bytes += bytes;
+  return true;
 }
 
 }  // namespace
 
-void* allocate_block(size_t alignment, size_t& bytes) noexcept {
-  if (bytes < kSmallestCached) {
-    bytes = (bytes + alignment - 1) / alignment * alignment;
-    return std::aligned_alloc(alignment, bytes);
-  }
-  bytes = size_class(bytes);
-  {
-    const std::lock_guard lock(cache().mutex);
-    const auto found = cache().blocks.find(bytes);
-    if (found != cache().blocks.end() && !found->second.empty()) {
-      void* block = found->second.back();
-      found->second.pop_back();
-      cache().bytes -= bytes;
-      return block;
+void* allocate_block(size_t& bytes) noexcept {
+  bytes = rounded(bytes ? bytes : 1);
+  if (kCaches && bytes < kLarge) {
+    ThreadCache* cache = thread_cache ? thread_cache : open_thread_cache();
+    if (void** head = cache ? &cache->heads[class_of(bytes)] : nullptr; head && *head) {
+      cache->bytes -= bytes;
+      return std::exchange(*head, *static_cast<void**>(*head));
     }
+  } else if (kCaches) {
+    if (void* block = take_shared(bytes)) return block;
   }
-  return std::aligned_alloc(alignment, bytes);
+  return std::aligned_alloc(kBlockAlignment, bytes);
 }
 
 void free_block(void* block, size_t bytes) noexcept {
-  if (bytes >= kSmallestCached && bytes <= kMostCachedBlockBytes / 4) {
-    const std::lock_guard lock(cache().mutex);
-    if (cache().bytes + bytes <= kMostCachedBlockBytes) {
-      try {
-        cache().blocks[bytes].push_back(block);
-        cache().bytes += bytes;
-        return;
-      } catch (const std::bad_alloc&) {  // no room to remember it: it goes back
-      }
+  if (kCaches && bytes < kLarge) {
+    ThreadCache* cache = thread_cache ? thread_cache : open_thread_cache();
+    if (cache && cache->bytes + bytes <= kMostSmallBytes) {
+      void*& head = cache->heads[class_of(bytes)];
+      *static_cast<void**>(block) = head;
+      head = block;
+      cache->bytes += bytes;
+      return;
     }
+  } else if (kCaches && keep_shared(block, bytes)) {
+    return;
   }
   std::free(block);
 }
 
 size_t cached_block_bytes() noexcept {
-  const std::lock_guard lock(cache().mutex);
-  return cache().bytes;
+  const std::lock_guard lock(shared_cache().mutex);
+  return shared_cache().bytes;
+}
+
+void* allocate_object(size_t size) {
+  void* object = allocate_block(size);
+  if (!object) throw std::bad_alloc();
+  return object;
+}
+
+void free_object(void* object, size_t size) noexcept {
+  // What allocate_block made of the size, again.
+  if (object) free_block(object, rounded(size));
 }
 
 }  // namespace sm::util

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace {
 TEST(BlockCache, BlocksHoldWhatWasAskedForAndAreAligned) {
   for (size_t asked : {size_t{1}, size_t{64}, size_t{65'535}, size_t{65'536}, size_t{100'001}, size_t{5'000'000}}) {
     size_t bytes = asked;
-    void* block = allocate_block(64, bytes);
+    void* block = allocate_block(bytes);
     ASSERT_NE(block, nullptr);
     EXPECT_GE(bytes, asked);
     EXPECT_LE(bytes, asked + asked / 8 + 64);
@@ -25,10 +26,44 @@ TEST(BlockCache, NeverKeepsMoreThanItsLimit) {
   std::vector<std::pair<void*, size_t>> blocks;
   for (int i = 0; i < 40; ++i) {
     size_t bytes = 8 << 20;
-    blocks.emplace_back(allocate_block(64, bytes), bytes);
+    blocks.emplace_back(allocate_block(bytes), bytes);
   }
   for (auto& [block, bytes] : blocks) free_block(block, bytes);
   EXPECT_LE(cached_block_bytes(), kMostCachedBlockBytes);
+}
+
+// Every size has a class of its own size: what comes back fits what is asked for next.
+TEST(BlockCache, BlocksDontOverlapAtAnySize) {
+  std::vector<std::pair<unsigned char*, size_t>> blocks;
+  for (size_t asked = 1; asked < 70'000; asked += asked < 2'000 ? 1 : 97) {
+    for (int again = 0; again < 2; ++again) {
+      size_t bytes = asked;
+      auto* block = static_cast<unsigned char*>(allocate_block(bytes));
+      ASSERT_GE(bytes, asked);
+      std::memset(block, static_cast<int>(blocks.size() % 251), bytes);
+      blocks.emplace_back(block, bytes);
+    }
+    const auto [freed, size] = blocks[blocks.size() / 2];
+    ASSERT_EQ(freed[0], blocks.size() / 2 % 251);
+    ASSERT_EQ(freed[size - 1], blocks.size() / 2 % 251);
+    free_block(freed, size);
+    size_t bytes = size;
+    blocks[blocks.size() / 2] = {static_cast<unsigned char*>(allocate_block(bytes)), bytes};
+    ASSERT_EQ(bytes, size);
+    std::memset(blocks[blocks.size() / 2].first, static_cast<int>(blocks.size() / 2 % 251), bytes);
+  }
+  for (const auto& [block, bytes] : blocks) free_block(block, bytes);
+}
+
+TEST(BlockCache, WhatOneThreadAllocatesAnotherMayFree) {
+  std::vector<std::pair<void*, size_t>> blocks;
+  for (int i = 0; i < 10'000; ++i) {
+    size_t bytes = 256;
+    blocks.emplace_back(allocate_block(bytes), bytes);
+  }
+  std::thread([&] {
+    for (const auto& [block, bytes] : blocks) free_block(block, bytes);
+  }).join();
 }
 
 TEST(BlockCache, ThreadsShareIt) {
@@ -37,7 +72,7 @@ TEST(BlockCache, ThreadsShareIt) {
     threads.emplace_back([] {
       for (int i = 0; i < 500; ++i) {
         size_t bytes = 64 * 1024 + static_cast<size_t>(i % 7) * 10'000;
-        auto* block = static_cast<char*>(allocate_block(64, bytes));
+        auto* block = static_cast<char*>(allocate_block(bytes));
         block[0] = block[bytes - 1] = static_cast<char>(i);
         EXPECT_EQ(block[0], block[bytes - 1]);
         free_block(block, bytes);

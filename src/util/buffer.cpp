@@ -21,7 +21,7 @@ constexpr size_t kHeader = (sizeof(Buffer) + Buffer::kAlignment - 1) / Buffer::k
 BufferRef Buffer::allocate(size_t bytes) {
   // One block: the header, then the elements on the next cache line.
   size_t total = kHeader + bytes;
-  void* block = bytes <= kMost ? allocate_block(kAlignment, total) : nullptr;
+  void* block = bytes <= kMost ? allocate_block(total) : nullptr;
   if (!block) throw Error(ErrorCode::kTooLarge, "out of memory: can't allocate " + std::to_string(bytes) + " bytes");
   in_use.fetch_add(bytes, std::memory_order_relaxed);
   return BufferRef(new (block) Buffer(static_cast<std::byte*>(block) + kHeader, bytes, nullptr, true, total));
@@ -29,7 +29,7 @@ BufferRef Buffer::allocate(size_t bytes) {
 
 BufferRef Buffer::wrap(void* data, size_t bytes, std::shared_ptr<void> owner, bool writable) {
   size_t total = kHeader;
-  void* block = allocate_block(kAlignment, total);
+  void* block = allocate_block(total);
   if (!block) throw Error(ErrorCode::kTooLarge, "out of memory");
   if (!owner) owner = std::shared_ptr<void>(data, [](void*) {});
   return BufferRef(new (block) Buffer(static_cast<std::byte*>(data), bytes, std::move(owner), writable, total));

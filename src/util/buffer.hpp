@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 
+#include "util/block_cache.hpp"
 #include "util/ref.hpp"
 
 namespace sm::util {
@@ -14,7 +15,7 @@ namespace sm::util {
 // Counting is thread-safe; writing needs a sole owner (unique()) or care.
 class Buffer final : public RefCounted {
  public:
-  static constexpr size_t kAlignment = 64;
+  static constexpr size_t kAlignment = kBlockAlignment;
 
   // Uninitialised. Throws sm::Error (kTooLarge) when memory can't be had.
   static Ref<Buffer> allocate(size_t bytes);
