@@ -73,15 +73,14 @@ Pass& pass_of(napi_env env, napi_value value) {
   return *static_cast<Pass*>(pass);
 }
 
-// [[tensor, gradient, identity], ...]
+// [[tensor, gradient], ...]
 napi_value to_entries(napi_env env, const Gradients& gradients) {
   const napi_value out = array(env, gradients.size());
   uint32_t i = 0;
   for (const auto& [tensor, gradient] : gradients) {
-    const napi_value entry = array(env, 3);
+    const napi_value entry = array(env, 2);
     set(env, entry, 0u, integer(env, add(env, tensor)));
     set(env, entry, 1u, integer(env, add(env, gradient)));
-    set(env, entry, 2u, number(env, static_cast<double>(reinterpret_cast<uintptr_t>(tensor.impl()))));
     set(env, out, i++, entry);
   }
   return out;

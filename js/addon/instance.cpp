@@ -1,6 +1,7 @@
 #include "instance.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "network.hpp"
 
@@ -12,6 +13,8 @@ constexpr size_t kGroupHandles = 64;
 constexpr size_t kGroupBytes = 256 * 1024;
 constexpr size_t kLarge = 32 * 1024;
 constexpr size_t kSweepHandles = 8192;
+// With fewer tensors than this it doesn't matter when they are freed.
+constexpr size_t kMany = 16'384;
 constexpr size_t kSweepBytes = 16 << 20;
 
 // An empty tensor still costs its header.
@@ -71,9 +74,28 @@ void Slots::release(uint32_t handle) {
   Slot& slot = slots_[handle - 1];
   bytes_ -= cost(slot.tensor);
   --live_;
+  if (slot.leaf) {
+    const auto found = leaves_.find(slot.tensor.impl());
+    if (found != leaves_.end() && found->second == handle) leaves_.erase(found);
+  }
+  slot.leaf = false;
   slot.group = 0;
   slot.tensor = {};
   free_.push_back(handle);
+}
+
+void Slots::mark_leaf(uint32_t handle) {
+  leaves_[at(handle).impl()] = handle;
+  slots_[handle - 1].leaf = true;
+}
+
+napi_value Slots::leaf_token(napi_env env, const Tensor& tensor) {
+  const auto found = leaves_.find(tensor.impl());
+  if (found == leaves_.end()) return nullptr;
+  const auto group = groups_.find(slots_[found->second - 1].group);
+  napi_value token = nullptr;
+  if (group == groups_.end() || napi_get_reference_value(env, group->second.token, &token) != napi_ok) return nullptr;
+  return token;
 }
 
 void Slots::dispose(uint32_t handle) {
@@ -86,7 +108,8 @@ void Slots::dispose(uint32_t handle) {
 }
 
 void Slots::sweep(napi_env env) {
-  added_since_sweep_ = bytes_since_sweep_ = 0;
+  const size_t before = live_, added = std::exchange(added_since_sweep_, 0);
+  bytes_since_sweep_ = 0;
   napi_handle_scope scope;
   check(env, napi_open_handle_scope(env, &scope));
   for (auto at = groups_.begin(); at != groups_.end();) {
@@ -102,6 +125,7 @@ void Slots::sweep(napi_env env) {
     at = groups_.erase(at);
   }
   napi_close_handle_scope(env, scope);
+  if (live_ > kMany && before - live_ < added / 2) flags_[2] = 1;
   int64_t total = 0;
   napi_adjust_external_memory(env, static_cast<int64_t>(bytes_) - static_cast<int64_t>(reported_bytes_), &total);
   reported_bytes_ = bytes_;

@@ -30,6 +30,12 @@ class Slots {
   const Tensor& at(uint32_t handle) const;
   void dispose(uint32_t handle);
 
+  // Remembers that `handle`, which has a group of its own, is the one to name
+  // when a backward pass finds its tensor.
+  void mark_leaf(uint32_t handle);
+  // The token of the handle that was marked for this tensor; null when there is none.
+  napi_value leaf_token(napi_env env, const Tensor& tensor);
+
   // Frees the groups whose tokens are gone. add() calls it now and then.
   void sweep(napi_env env);
 
@@ -37,6 +43,7 @@ class Slots {
   size_t bytes() const { return bytes_; }
   // [0]: the open group is full, open another before the next call.
   // [1]: the handle just made is large and wants a group of its own.
+  // [2]: most of what was made since the last sweep is still there.
   // JavaScript reads them without a call, in memory that it shares.
   void share_flags(uint32_t* flags) { flags_ = flags; }
 
@@ -44,6 +51,7 @@ class Slots {
   struct Slot {
     Tensor tensor;
     uint32_t group = 0;  // 0: free
+    bool leaf = false;
   };
   struct Group {
     napi_ref token = nullptr;
@@ -55,6 +63,7 @@ class Slots {
   std::vector<Slot> slots_;  // handle - 1
   std::vector<uint32_t> free_;
   std::unordered_map<uint32_t, Group> groups_;
+  std::unordered_map<const TensorImpl*, uint32_t> leaves_;
   uint32_t open_ = 0;
   Group* open_group_ = nullptr;
   uint32_t last_group_ = 0;

@@ -227,10 +227,17 @@ napi_value describe(const Arguments& arguments) {
   return text(arguments.env(), tensor_at(arguments.env(), arguments[0]).to_string());
 }
 
-// The same for every handle of one tensor, as long as one is alive.
-napi_value identity(const Arguments& arguments) {
-  return number(arguments.env(),
-                static_cast<double>(reinterpret_cast<uintptr_t>(tensor_at(arguments.env(), arguments[0]).impl())));
+// markLeaf(handle): see Slots.
+napi_value mark_leaf(const Arguments& arguments) {
+  instance(arguments.env()).slots.mark_leaf(to_handle(arguments.env(), arguments[0]));
+  return undefined(arguments.env());
+}
+
+// leafToken(handle): the token of the marked handle of the same tensor, or undefined.
+napi_value leaf_token(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  const napi_value token = instance(env).slots.leaf_token(env, tensor_at(env, arguments[0]));
+  return token ? token : undefined(env);
 }
 
 napi_value requires_grad(const Arguments& arguments) {
@@ -321,8 +328,9 @@ napi_value flags(const Arguments& arguments) {
   const napi_env env = arguments.env();
   void* memory = nullptr;
   napi_value buffer;
-  check(env, napi_create_arraybuffer(env, 2 * sizeof(uint32_t), &memory, &buffer));
+  check(env, napi_create_arraybuffer(env, 3 * sizeof(uint32_t), &memory, &buffer));
   static_cast<uint32_t*>(memory)[0] = 1;
+  static_cast<uint32_t*>(memory)[2] = 0;
   static_cast<uint32_t*>(memory)[1] = 0;
   check(env, napi_create_reference(env, buffer, 1, &instance(env).flags));
   instance(env).slots.share_flags(static_cast<uint32_t*>(memory));
@@ -362,7 +370,8 @@ void define_tensors(napi_env env, napi_value exports) {
   define<dtype>(env, exports, "dtype");
   define<version>(env, exports, "version");
   define<describe>(env, exports, "describe");
-  define<identity>(env, exports, "identity");
+  define<mark_leaf>(env, exports, "markLeaf");
+  define<leaf_token>(env, exports, "leafToken");
   define<requires_grad>(env, exports, "requiresGrad");
   define<grad>(env, exports, "grad");
   define<set_grad>(env, exports, "setGrad");

@@ -22,7 +22,10 @@ const newToken = () => Object.defineProperty(new Token(), 'clone', kRefuseClone)
 /** What a disposed tensor refers to. */
 export const deadToken = newToken()
 
-/** [0]: the open group is full; [1]: the handle just made wants a group of its own. Written by the core. */
+/**
+ * [0]: the open group is full; [1]: the handle just made wants a group of its own; [2]: much was made and little of it
+ * freed since the core last looked. Written by the core.
+ */
 const flags = new Uint32Array(native.flags())
 
 let token = null
@@ -32,6 +35,10 @@ export function prepare() {
   if (flags[0] === 0) return
   token = newToken()
   native.openGroup(token)
+  if (flags[2] !== 0) {
+    flags[2] = 0
+    collectYoung()
+  }
   collectAsNeeded()
 }
 
@@ -139,13 +146,27 @@ let collect = null
 let nextCollection = 0
 let bytesAfterLast = 0
 
-function fullCollection() {
-  if (typeof Bun !== 'undefined') return () => Bun.gc(true)
+function exposedCollector() {
   if (typeof globalThis.gc === 'function') return globalThis.gc
   v8.setFlagsFromString('--expose-gc')
   const gc = vm.runInNewContext('gc')
   v8.setFlagsFromString('--no-expose-gc')
   return gc
+}
+
+function fullCollection() {
+  return typeof Bun !== 'undefined' ? () => Bun.gc(true) : exposedCollector()
+}
+
+let young = null
+
+// V8 collects young objects by their own small size, and knows nothing of the
+// memory behind them. JavaScriptCore's collector is told, and acts on it.
+function collectYoung() {
+  if (typeof Bun !== 'undefined') return
+  young ??= exposedCollector()
+  young({ type: 'minor' })
+  native.sweep()
 }
 
 function collectAsNeeded() {

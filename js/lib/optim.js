@@ -8,5 +8,6 @@ import { note } from './started.js'
 export function sgd(differentiated, learningRate = 1e-3) {
   if (typeof differentiated?.then === 'function') return note(differentiated.then((found) => sgd(found, learningRate)))
   const entries = Object.values(differentiated).filter(({ tensor }) => tensor.requires_grad)
+  for (const { tensor } of entries) tensor.__grad = undefined
   native.sgd(entries.map(({ tensor }) => tensor.__handle), entries.map(({ grad }) => grad.__handle), learningRate)
 }

@@ -29,20 +29,14 @@ const kOfArray = {
   BigUint64Array: 8, Float16Array: 9, Float32Array: 11, Float64Array: 12,
 }
 
-/** Objects of leaves that require gradients, so that backward names the very same ones. */
-const leaves = new Map()
-const forgotten = new FinalizationRegistry((identity) => {
-  if (!leaves.get(identity)?.deref()) leaves.delete(identity)
-})
-
-/** The tensor behind a handle that a backward pass or a parent gave. */
-export function leafOf(handle, identity) {
-  const known = leaves.get(identity)?.deref()
-  if (known && known.__handle !== 0 && native.identity(known.__handle) === identity) {
-    native.dispose(handle)
-    return known
-  }
-  return wrap(handle)
+// Backward names the very object that was asked to require gradients: the core
+// finds the token of its handle, and the token its owner. Not by a WeakRef,
+// which would keep the object until the next await.
+function leafOf(handle) {
+  const token = native.leafToken(handle)
+  if (token === undefined) return wrap(handle)
+  native.dispose(handle)
+  return token.owner
 }
 
 /**
@@ -59,7 +53,7 @@ export class Tensor {
     this.__handle = handle
     this.__token = token
     this.__steps = undefined // the JavaScript gradient functions in the graph, by number
-    this.__grad = undefined // the object that .grad gave last, weakly
+    this.__grad = undefined // the object that .grad gave last
   }
 
   get shape() { return native.shape(this.__handle) }
@@ -72,12 +66,10 @@ export class Tensor {
   get requires_grad() { return native.requiresGrad(this.__handle) }
   set requires_grad(required) {
     native.requiresGrad(this.__handle, required)
-    if (!required) return
-    const identity = native.identity(this.__handle)
-    if (leaves.get(identity)?.deref() === this) return
+    if (!required || this.__token.owner === this) return
     this.__token = ownToken(this.__handle)
-    leaves.set(identity, new WeakRef(this))
-    forgotten.register(this, identity)
+    this.__token.owner = this
+    native.markLeaf(this.__handle)
   }
   /** Sets requires_grad and returns this tensor. */
   requireGrad() {
@@ -88,13 +80,11 @@ export class Tensor {
   /** The gradient that the last backward left here; null when there is none. */
   get grad() {
     prepare()
-    const known = this.__grad?.deref()
+    const known = this.__grad
     const handle = native.grad(this.__handle, known?.__handle ?? 0)
     if (handle === 0) return null
     if (handle === known?.__handle) return known
-    const grad = wrap(handle)
-    this.__grad = new WeakRef(grad)
-    return grad
+    return (this.__grad = wrap(handle))
   }
   set grad(value) { native.setGrad(this.__handle, value === null ? undefined : handleOf(value, 'grad')) }
 
@@ -226,7 +216,11 @@ function inheritSteps(out, input) {
 function toGradients(entries) {
   const wrapped = entries.map(([handle, gradient]) => [handle, wrap(gradient)])
   const out = {}
-  wrapped.forEach(([handle, grad], id) => { out[id] = { tensor: leafOf(handle, entries[id][2]), grad, id } })
+  wrapped.forEach(([handle, grad], id) => {
+    const tensor = leafOf(handle)
+    tensor.__grad = undefined
+    out[id] = { tensor, grad, id }
+  })
   return out
 }
 

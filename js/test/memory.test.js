@@ -225,6 +225,20 @@ test('a training loop without an await frees as it goes', () => {
   assert.ok(most < 100_000, `held ${most} tensors`)
 })
 
+test('a stateful loop without an await frees as it goes', () => {
+  const w = sm.tensor([0, 0]).requireGrad()
+  let most = 0
+  for (let i = 0; i < 50_000; ++i) {
+    const x = sm.tensor([1, 2]).requireGrad()
+    sm.loss.mse(w.mul(x), x.detach().mul(3)).backward()
+    w.update(w.detach().sub(w.grad.mul(0.1)))
+    assert.equal(x.grad, x.grad)
+    if (i % 1000 === 0) most = Math.max(most, sm.util.held().tensors)
+  }
+  close(w, [3, 3], 1e-4)
+  assert.ok(most < 100_000, `held ${most} tensors`)
+})
+
 test('large tensors are collected in a loop without an await', () => {
   let most = 0
   for (let i = 0; i < 2000; ++i) {

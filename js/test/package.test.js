@@ -39,7 +39,8 @@ for (const how of ['folder', 'tarball'])
     test(`installed from its ${how}, the package runs the seed under ${runtime}`, async (t) => {
       const app = await install(t, how)
       const installed = path.join(app, 'node_modules', '@shumai', 'shumai')
-      assert.equal(lstatSync(installed).isSymbolicLink(), how === 'folder')
+      // A folder may be linked or copied, by npm's version and settings; a tarball is unpacked.
+      if (how === 'tarball') assert.equal(lstatSync(installed).isSymbolicLink(), false)
       const { url } = await startSeedServer(t, runtime, app, kOwnAddon)
       const weight = () => sm.io.tfetch(`${url}/forward`, sm.scalar(1))
       close(await weight(), 1.718)
