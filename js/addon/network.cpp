@@ -156,7 +156,7 @@ Network::~Network() {
   for (auto& [id, call] : calls)
     answer(call, std::make_exception_ptr(Error(ErrorCode::kUnavailable, "the server's JavaScript has ended")));
   calls.clear();
-  for (std::thread& thread : stopping) thread.join();
+  for (auto& [id, thread] : stopping) thread.join();
   servers.clear();
 }
 

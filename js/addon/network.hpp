@@ -75,7 +75,7 @@ struct Network {
   uint32_t last_fetch = 0;
   std::map<uint32_t, std::shared_ptr<io::Server>> servers;
   uint32_t last_server = 0;
-  std::vector<std::thread> stopping;
+  std::unordered_map<uint32_t, std::thread> stopping;
   std::unordered_map<uint32_t, std::shared_ptr<PendingCall>> calls;
   uint32_t last_call = 0;
 };

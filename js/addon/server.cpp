@@ -268,17 +268,19 @@ napi_value stop_server(const Arguments& arguments) {
   check(env, napi_create_reference(env, arguments[1], 1, &done));
   Network& mine = network(env);
   mine.servers.erase(id);
-  mine.stopping.emplace_back([server = std::shared_ptr(server), mailbox = mine.mailbox, done]() mutable {
+  std::thread stopper([server = std::shared_ptr(server), mailbox = mine.mailbox, id, done]() mutable {
     server->stop();
     server.reset();
-    mailbox->post([done, mailbox](napi_env to) {
+    mailbox->post([mailbox, id, done](napi_env to) {
       mailbox->release(to);
+      if (auto ended = network(to).stopping.extract(id)) ended.mapped().join();
       napi_value callback, result;
       check(to, napi_get_reference_value(to, done, &callback));
       napi_delete_reference(to, done);
       check(to, napi_call_function(to, undefined(to), callback, 0, nullptr, &result));
     });
   });
+  mine.stopping.emplace(id, std::move(stopper));
   return undefined(env);
 }
 

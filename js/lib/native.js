@@ -1,7 +1,16 @@
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+function loadAddon() {
+  const file = resolve(process.env.SHUMAI_ADDON ?? fileURLToPath(new URL('../build/shumai.node', import.meta.url)))
+  if (!existsSync(file)) throw new Error(`no addon at ${file}: run ./dev build in Shumai's repository first`)
+  return createRequire(import.meta.url)(file)
+}
 
 /** The C++ core. Tensors cross as handles: see memory.js for who frees them. */
-export const native = createRequire(import.meta.url)(process.env.SHUMAI_ADDON ?? '../build/shumai.node')
+export const native = loadAddon()
 
 /** What every failure of the library throws; `code` and `status` survive the network. */
 export class ShumaiError extends Error {

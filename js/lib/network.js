@@ -34,6 +34,12 @@ function decode(kind, data) {
   return value
 }
 
+// An option that is silently left out, such as one that protects, would be worse than an error.
+function checkNames(given, known, what) {
+  for (const name of Object.keys(given ?? {}))
+    if (!known.includes(name)) throw new ShumaiError(`${what} ${JSON.stringify(name)}, there is ${known.join(', ')}`)
+}
+
 // --- Client ---
 
 const fetching = new Map()
@@ -56,7 +62,7 @@ function send(url, input, { timeout = 60000, headers = {}, signal, token }) {
     const [kind, data] = encode(input, 'tfetch')
     const list = Object.entries(headers).map(([name, value]) => [name, String(value)])
     if (token !== undefined) list.push(['Authorization', `Bearer ${token}`])
-    const number = native.fetch(String(url), kind, data, timeout, list)
+    const number = native.fetch(String(url), kind, data, Math.ceil(timeout), list)
     const call = { resolve, reject }
     fetching.set(number, call)
     if (!signal) return
@@ -71,6 +77,8 @@ function send(url, input, { timeout = 60000, headers = {}, signal, token }) {
   })
 }
 
+const kFetchOptions = ['grad_fn', 'gradFn', 'timeout', 'headers', 'signal', 'token']
+
 /**
  * Like fetch, for tensors: sends a tensor, an object of tensors or nothing,
  * and gives what the route answers: the same, a plain object, or undefined.
@@ -80,6 +88,7 @@ function send(url, input, { timeout = 60000, headers = {}, signal, token }) {
  * Throws ShumaiError with the server's message, `code` and `status`.
  */
 export async function tfetch(url, input, options = {}) {
+  checkNames(options, kFetchOptions, 'tfetch: no option')
   const gradFn = options.grad_fn ?? options.gradFn
   const answer = await send(url, input, options)
   for (const tensor of tensorsOf(answer)) currentTracker()?.add(tensor)
@@ -228,12 +237,6 @@ const kLimits = [
   'sessionLifetime', 'maxStoredAnswerBytes', 'shutdownGrace',
 ]
 
-// An option that is silently left out, such as one that protects, would be worse than an error.
-function checkNames(given, known, what) {
-  for (const name of Object.keys(given ?? {}))
-    if (!known.includes(name)) throw new ShumaiError(`serve: no ${what} ${JSON.stringify(name)}, there is ${known.join(', ')}`)
-}
-
 /**
  * Serves functions: `{name: (user, tensor) => ...}`. A handler gets the tensor
  * (or object of tensors) that was sent, and returns a tensor, an object of
@@ -243,8 +246,8 @@ function checkNames(given, known, what) {
 export function serve(handlers, options = {}) {
   const names = Object.keys(handlers)
   for (const name of names) if (typeof handlers[name] !== 'function') throw new ShumaiError(`serve: the handler of "${name}" must be a function, got ${typeof handlers[name]}`)
-  checkNames(options, kOptions, 'option')
-  checkNames(options.limits, kLimits, 'limit')
+  checkNames(options, kOptions, 'serve: no option')
+  checkNames(options.limits, kLimits, 'serve: no limit')
   const { statistics } = options
   if (statistics !== undefined && typeof statistics !== 'function') throw new ShumaiError(`serve: statistics must be a function, got ${typeof statistics}`)
   const [number, port, url] = native.serve(names, options)

@@ -161,6 +161,13 @@ test('what cannot be reached is an error with code connection', async (t) => {
   await assert.rejects(sm.io.tfetch('http://'), sm.ShumaiError)
 })
 
+test('a misspelt option of tfetch is an error, not a step without a gradient', async (t) => {
+  const server = serve(t, { echo: (user, x) => x })
+  await assert.rejects(call(server, 'echo', sm.scalar(1), { grad_fnn: () => {} }), /no option "grad_fnn"/)
+  await assert.rejects(sm.io.remote_model(server.url, { timeuot: 5 })(sm.scalar(1)), /no option "timeuot"/)
+  await assert.rejects(call(server, 'echo', sm.scalar(1), { timeout: 'soon' }), sm.ShumaiError)
+})
+
 // --- user ---
 
 test('a counter on user counts each session\'s calls', async (t) => {

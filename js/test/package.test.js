@@ -1,6 +1,6 @@
 // The package as it is installed, without a network, in empty folders.
 import assert from 'node:assert/strict'
-import { copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import test from 'node:test'
 import * as sm from '../index.js'
@@ -49,6 +49,14 @@ for (const how of ['folder', 'tarball'])
       await runSeedClient(t, runtime, app, 'client_stateful', url, kOwnAddon)
       close(await weight(), 3, 0.01)
     })
+
+test('a package without its addon says how to get it', async (t) => {
+  const app = await install(t, 'tarball')
+  rmSync(path.join(app, 'node_modules', '@shumai', 'shumai', 'build'), { recursive: true })
+  const program = new Program(t, process.execPath, ['--input-type=module', '-e', 'import "@shumai/shumai"'].slice(typeof Bun === 'undefined' ? 0 : 1), { cwd: app, ...kOwnAddon })
+  assert.notEqual(await program.end(), 0)
+  assert.match(program.output, /no addon at .*shumai\.node: run \.\/dev build/)
+})
 
 test('the tarball holds what is needed and nothing else', async (t) => {
   const app = await install(t, 'tarball')
