@@ -24,6 +24,12 @@ namespace detail {
 
 struct Request;
 
+// Converts to a T and to nothing that a T would convert to: whether a callable takes a T itself.
+template <class T>
+struct Only {
+  operator T() const;
+};
+
 template <class T>
 inline constexpr bool is_content = std::is_void_v<T> || std::is_constructible_v<Content, T>;
 
@@ -87,9 +93,9 @@ using Stored = Callable<Content>;
 
 template <class F>
 Stored make_stored(F function) {
-  if constexpr (std::is_invocable_v<F&, Tensor>)
+  if constexpr (std::is_invocable_v<F&, Only<Tensor>>)
     return Stored([function = std::move(function)](Content input) mutable { return function(input.tensor()); });
-  else if constexpr (std::is_invocable_v<F&, Tensors>)
+  else if constexpr (std::is_invocable_v<F&, Only<Tensors>>)
     return Stored([function = std::move(function)](Content input) mutable { return function(input.tensors()); });
   else
     return Stored([function = std::move(function)](Content) mutable { return function(); });
@@ -97,7 +103,7 @@ Stored make_stored(F function) {
 
 template <class F>
 inline constexpr bool is_storable_function =
-    std::is_invocable_v<F&, Tensor> || std::is_invocable_v<F&, Tensors> || std::is_invocable_v<F&>;
+    std::is_invocable_v<F&, Only<Tensor>> || std::is_invocable_v<F&, Only<Tensors>> || std::is_invocable_v<F&>;
 
 }  // namespace detail
 
@@ -177,11 +183,11 @@ class Handler {
  private:
   template <class F>
   static Function adapt(F function) {
-    if constexpr (std::is_invocable_v<F&, User&, Tensor>)
+    if constexpr (std::is_invocable_v<F&, User&, detail::Only<Tensor>>)
       return Function([function = std::move(function)](User& user, Content input) mutable {
         return function(user, input_tensor(input));
       });
-    else if constexpr (std::is_invocable_v<F&, User&, Tensors>)
+    else if constexpr (std::is_invocable_v<F&, User&, detail::Only<Tensors>>)
       return Function([function = std::move(function)](User& user, Content input) mutable {
         return function(user, input.tensors());
       });

@@ -50,6 +50,14 @@ TEST(Server, CarriesEveryDTypeAndNamedTensors) {
   EXPECT_EQ(got["a"].dtype(), DType::f64);
 }
 
+TEST(Server, AHandlerOfContentGetsWhateverWasSent) {
+  const Server server = serve({{"what", [](User&, Content content) { return Json(content.describe()); }}}, any_port());
+  EXPECT_EQ(run(fetch(server.url() + "/what")).json().as_string(), "nothing");
+  EXPECT_EQ(run(fetch(server.url() + "/what", ones(2))).json().as_string(), "a tensor of shape [2]");
+  const Tensors both{{"a", ones(1)}, {"b", ones(1)}};
+  EXPECT_EQ(run(fetch(server.url() + "/what", both)).json().as_string(), "tensors {\"a\", \"b\"}");
+}
+
 TEST(Server, HandlersMayReturnJsonOrNothing) {
   int calls = 0;
   const Server server = serve({{"info",
