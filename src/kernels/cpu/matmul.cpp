@@ -136,6 +136,19 @@ void tiny_product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, U* c, i
   }
 }
 
+// The same for rows of b that lie together: each is scaled and added to a row of c, which vectorises.
+void small_product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, float* c, int64_t c_row) {
+  for (int64_t i = 0; i < m; ++i) {
+    float* row = c + i * c_row;
+    for (int64_t j = 0; j < n; ++j) row[j] = 0;
+    for (int64_t p = 0; p < k; ++p) {
+      const float x = a.data[i * a.row + p * a.column];
+      const float* y = b.data + p * b.row;
+      for (int64_t j = 0; j < n; ++j) row[j] += x * y[j];
+    }
+  }
+}
+
 // --- Products of float64 and of integers: BLAS has none of the latter, oneDNN neither. ---
 
 constexpr int64_t kBlockRows = 4;     // rows of c that are kept in registers
@@ -214,9 +227,10 @@ BlasMatrix blas_matrix(int64_t rows, int64_t columns, int64_t row, int64_t colum
 }
 
 void product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, float* c, int64_t c_row) {
-  // Below this a call of oneDNN costs more than the product.
-  constexpr int64_t kTiny = 256;
+  // Below these a call of oneDNN costs more than the product.
+  constexpr int64_t kTiny = 256, kSmall = 1024;
   if (m * n * k <= kTiny) return tiny_product(m, n, k, a, b, c, c_row);
+  if (m * n * k <= kSmall && b.column == 1 && n >= 4) return small_product(m, n, k, a, b, c, c_row);
   const BlasMatrix left = blas_matrix(m, k, a.row, a.column, false);
   // A column is read several times faster as a row.
   const BlasMatrix right = blas_matrix(k, n, b.row, b.column, n == 1);
