@@ -11,6 +11,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <fmt/core.h>
+
 #include "http/problem.hpp"
 #include "io/signals.hpp"
 #include "serve/content.hpp"
@@ -23,7 +25,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::string_view kOwnRoutes[] = {"health/live", "health/ready", "statistics", ""};
+constexpr std::string_view kOwnRoutes[] = {"health/live", "health/ready", "metrics", "statistics", ""};
 
 http::Limits http_limits(const ServeLimits& limits) {
   http::Limits out;
@@ -119,6 +121,7 @@ Task<http::Response> Server::State::respond(http::Request request) {
     co_return ready ? http::Response::json(200, R"({"status":"ready"})")
                     : http::problem(503, "unavailable", "the server is shutting down");
   if (path == "statistics") co_return co_await respond_statistics();
+  if (path == "metrics") co_return respond_metrics();
   const auto found = routes.find(path);
   if (found == routes.end()) {
     std::string known;
@@ -334,6 +337,39 @@ Json Server::State::statistics() const {
   out["tickets"]["live"] = live_tickets.load();
   out["tensor_bytes"] = util::Buffer::bytes_in_use();
   return out;
+}
+
+// The text format that Prometheus scrapes: https://prometheus.io/docs/instrumenting/exposition_formats/
+http::Response Server::State::respond_metrics() const {
+  std::string text;
+  const auto metric = [&](std::string_view name, std::string_view type, std::string_view help) {
+    text += fmt::format("# HELP shumai_{0} {2}\n# TYPE shumai_{0} {1}\n", name, type, help);
+  };
+  const auto single = [&](std::string_view name, std::string_view type, std::string_view help, double value) {
+    metric(name, type, help);
+    text += fmt::format("shumai_{} {}\n", name, value);
+  };
+  const auto by_route = [&](std::string_view name, std::string_view help, auto value) {
+    metric(name, "counter", help);
+    for (const auto& [route, served] : routes)
+      text += fmt::format("shumai_{}{{route={}}} {}\n", name, http::json_quote(route), value(served.statistics));
+  };
+  by_route("requests_total", "Requests by route.", [](const RouteStatistics& s) { return s.requests.load(); });
+  by_route("request_errors_total", "Requests that failed, by route.",
+           [](const RouteStatistics& s) { return s.errors.load(); });
+  by_route("request_seconds_total", "Time from decoded request to result, waiting included, by route.",
+           [](const RouteStatistics& s) { return static_cast<double>(s.nanoseconds) * 1e-9; });
+  const http::ServerStatistics& counts = http.statistics();
+  single("received_bytes_total", "counter", "Bytes read from clients.", static_cast<double>(counts.bytes_in));
+  single("sent_bytes_total", "counter", "Bytes written to clients.", static_cast<double>(counts.bytes_out));
+  single("connections", "gauge", "Open connections.", static_cast<double>(counts.connections_open));
+  single("requests_in_flight", "gauge", "Requests being handled.", static_cast<double>(counts.requests_in_flight));
+  single("sessions", "gauge", "Sessions remembered.", static_cast<double>(sessions));
+  single("tickets_live", "gauge", "Tickets that aren't done.", static_cast<double>(live_tickets));
+  single("tensor_bytes", "gauge", "Bytes that tensors hold.", static_cast<double>(util::Buffer::bytes_in_use()));
+  http::Response response = http::Response::text(200, text);
+  response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  return response;
 }
 
 Server::~Server() {

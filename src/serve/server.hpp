@@ -61,6 +61,7 @@ struct Server::State {
   // Moves the ticket on after its call, successful or not.
   void settle(detail::Request& context, std::string_view name, TicketCall* call, const Content& answer, bool failed);
   Task<http::Response> respond_statistics();
+  http::Response respond_metrics() const;
   Task<> sweep_now_and_then();
 
   const ServeOptions options;

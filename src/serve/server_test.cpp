@@ -170,6 +170,18 @@ TEST(Server, HealthAndStatisticsAnswerWhileAHandlerComputes) {
   EXPECT_EQ(call.get(), 204);
 }
 
+TEST(Server, MetricsAreInPrometheusFormat) {
+  const Server server = echo_server();
+  post(server.url() + "/forward", "[1]");
+  post(server.url() + "/forward", "nonsense");
+  const http::Response answer = send(server.url() + "/metrics");
+  EXPECT_EQ(answer.headers.get("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+  const std::string metrics = text(answer);
+  for (const char* line : {"# TYPE shumai_requests_total counter\n", "\nshumai_requests_total{route=\"forward\"} 2\n",
+                           "\nshumai_request_errors_total{route=\"forward\"} 1\n", "\nshumai_connections 1\n"})
+    EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
+}
+
 TEST(Server, StatisticsCountAndMergeTheCallersOwn) {
   ServeOptions options = any_port();
   options.statistics = [] { return Json::object({{"epoch", 7}}); };
