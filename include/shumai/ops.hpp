@@ -302,6 +302,18 @@ Tensor max_pool2d_gather(const Tensor& values, const Tensor& tensor, const Dims&
 // new last axis.
 Tensor one_hot(const Tensor& labels, int64_t classes);
 
+// The elements at `indices` along `axis`, which the axes of `indices` replace. Negative indices
+// count from the end. Where an index comes up repeatedly, its gradients add up, in a fixed order.
+Tensor take(const Tensor& tensor, const Tensor& indices, int64_t axis = 0);
+
+// Zeros of `shape` with each element of `gradient` added where take of the same arguments would
+// look: take's gradient. 16-bit floats are summed in float32.
+Tensor take_gradient(const Tensor& gradient, const Tensor& indices, const Dims& shape, int64_t axis = 0);
+
+// Row `indices[...]` of a weight [rows, size] for each index, along a new last axis; indices are 0
+// or more.
+Tensor embedding(const Tensor& weight, const Tensor& indices);
+
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
 inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }

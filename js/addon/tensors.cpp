@@ -55,6 +55,7 @@ napi_value table(const Arguments& arguments) {
       set(env, arg, "name", text(env, op.args[k].name));
       set(env, arg, "kind", text(env, kind_name(op.args[k].kind)));
       set(env, arg, "optional", boolean(env, op.args[k].optional));
+      set(env, arg, "index", boolean(env, op.args[k].index));
       set(env, args, k, arg);
     }
     set(env, row, "args", args);

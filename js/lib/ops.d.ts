@@ -592,6 +592,25 @@ export declare function maxPool2dGather(values: TensorLike, tensor: TensorLike, 
  */
 export declare function oneHot(labels: TensorLike, classes: number): Tensor
 
+/**
+ * The elements at `indices` along `axis`, which the axes of `indices` replace. Negative indices count from
+ * the end. Where an index comes up repeatedly, its gradients add up, in a fixed order. Defaults: axis = 0.
+ * Differentiable.
+ */
+export declare function take(tensor: TensorLike, indices: TensorLike, axis?: number): Tensor
+
+/**
+ * Zeros of `shape` with each element of `gradient` added where take of the same arguments would look: take's
+ * gradient. 16-bit floats are summed in float32. Defaults: axis = 0. Differentiable.
+ */
+export declare function takeGradient(gradient: TensorLike, indices: TensorLike, shape: number | readonly number[], axis?: number): Tensor
+
+/**
+ * Row `indices[...]` of a weight [rows, size] for each index, along a new last axis; indices are 0 or more.
+ * Differentiable.
+ */
+export declare function embedding(weight: TensorLike, indices: TensorLike): Tensor
+
 /** The operations as methods, with the tensor as first argument. */
 export interface TensorOps {
   /**
@@ -1017,4 +1036,20 @@ export interface TensorOps {
    * axis. Not differentiable: labels have no gradient.
    */
   oneHot(classes: number): Tensor
+  /**
+   * The elements at `indices` along `axis`, which the axes of `indices` replace. Negative indices count from
+   * the end. Where an index comes up repeatedly, its gradients add up, in a fixed order. Defaults: axis = 0.
+   * Differentiable.
+   */
+  take(indices: TensorLike, axis?: number): Tensor
+  /**
+   * Zeros of `shape` with each element of `gradient` added where take of the same arguments would look:
+   * take's gradient. 16-bit floats are summed in float32. Defaults: axis = 0. Differentiable.
+   */
+  takeGradient(indices: TensorLike, shape: number | readonly number[], axis?: number): Tensor
+  /**
+   * Row `indices[...]` of a weight [rows, size] for each index, along a new last axis; indices are 0 or more.
+   * Differentiable.
+   */
+  embedding(indices: TensorLike): Tensor
 }

@@ -110,5 +110,8 @@ export const {
   maxPool2dGradient,
   maxPool2dGather,
   oneHot,
+  take,
+  takeGradient,
+  embedding,
 } = ops
 export { _var as var }

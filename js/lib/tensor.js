@@ -372,18 +372,21 @@ const isInteger = (code) => code >= 1 && code <= 8
 
 const isData = (value) => Array.isArray(value) || ArrayBuffer.isView(value)
 
+// Numbers in the place of indices are int64; booleans stay what they are.
+const isWhole = (value) => Array.isArray(value) && typeof value.flat(Infinity)[0] !== 'boolean'
+
 /** `given` with arrays in the place of tensors made into tensors, which go into `made`. */
 function makeTensors(args, given, made) {
-  const make = (value) => {
+  const make = (value, index) => {
     if (!isData(value)) return value
-    const out = tensor(value)
+    const out = tensor(value, index && isWhole(value) ? 'int64' : undefined)
     made.push(out)
     return out
   }
   return given.map((value, i) => {
     const kind = args[i].kind
-    if (kind === 'tensors' && Array.isArray(value)) return value.map(make)
-    return kind === 'tensor' || kind === 'tensor?' ? make(value) : value
+    if (kind === 'tensors' && Array.isArray(value)) return value.map((item) => make(item))
+    return kind === 'tensor' || kind === 'tensor?' ? make(value, args[i].index) : value
   })
 }
 
@@ -392,7 +395,7 @@ function convert(name, arg, value, operands, numbers) {
   const one = (item) => {
     if (item instanceof Tensor) return item.__handle
     if (!isNumeric(typeof item)) throw new ShumaiError(`${name}: ${arg.name} must be a tensor or a number, got ${item === null ? 'null' : typeof item}`)
-    const handle = numberHandle(item, operands)
+    const handle = arg.index ? native.number(item, true) : numberHandle(item, operands)
     numbers.push(handle)
     return handle
   }
@@ -472,7 +475,7 @@ function makeFirst(code, general, count) {
 
 function makeOp(code, name, args) {
   const general = makeGeneral(code, name, args)
-  const kinds = args.map(({ kind }) => kind)
+  const kinds = args.map(({ kind, index }) => (index ? 'index' : kind))
   if (kinds.join() === 'tensor') return makeUnary(code, general)
   if (kinds.join() === 'tensor,tensor') return makeBinary(code, general)
   const plain = kinds[0] === 'tensor' && kinds.length <= 6 && kinds.slice(1).every((kind) => ['bool', 'int', 'float', 'dims', 'string'].includes(kind))

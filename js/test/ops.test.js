@@ -22,6 +22,7 @@ const samples = {
   conv2dFilterGradient: [sm.ones([1, 1, 3, 3]), image(), [1, 1, 2, 2]], avgPool2d: [image(), 2],
   avgPool2dGradient: [sm.ones([1, 1, 2, 2]), [1, 1, 4, 4], 2], maxPool2d: [image(), 2], maxPool2dGradient: [sm.ones([1, 1, 2, 2]), image(), 2],
   maxPool2dGather: [image(), image(), 2], oneHot: [sm.tensor([0, 1], 'int64'), 2],
+  take: [square(), [0, 1]], takeGradient: [square(), [0, 1], [3, 2]], embedding: [square(), [0, 1]],
 }
 
 function argumentsOf(row) {

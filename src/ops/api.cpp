@@ -672,4 +672,27 @@ Tensor one_hot(const Tensor& labels, int64_t classes) {
 }
 Tensor Tensor::one_hot(int64_t classes) const { return sm::one_hot(*this, classes); }
 
+Tensor take(const Tensor& tensor, const Tensor& indices, int64_t axis) {
+  static const ops::Op& op = ops::find("take");
+  const Tensor* const inputs[] = {&tensor, &indices};
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::take(const Tensor& indices, int64_t axis) const { return sm::take(*this, indices, axis); }
+
+Tensor take_gradient(const Tensor& gradient, const Tensor& indices, const Dims& shape, int64_t axis) {
+  static const ops::Op& op = ops::find("take_gradient");
+  const Tensor* const inputs[] = {&gradient, &indices};
+  const ops::Attr attrs[] = {shape, axis};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::take_gradient(const Tensor& indices, const Dims& shape, int64_t axis) const { return sm::take_gradient(*this, indices, shape, axis); }
+
+Tensor embedding(const Tensor& weight, const Tensor& indices) {
+  static const ops::Op& op = ops::find("embedding");
+  const Tensor* const inputs[] = {&weight, &indices};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::embedding(const Tensor& indices) const { return sm::embedding(*this, indices); }
+
 }  // namespace sm

@@ -75,6 +75,12 @@ Tensor constant(double value, DType dtype) {
   return out;
 }
 
+std::vector<Op> joined(const std::vector<std::vector<Op>>& groups) {
+  std::vector<Op> all;
+  for (const std::vector<Op>& group : groups) all.insert(all.end(), group.begin(), group.end());
+  return all;
+}
+
 std::vector<Sample> unary_cases() {
   return {{{Shape{2, 3}}, {}}, {{Shape{}}, {}}, {{Shape{0, 3}}, {}}, {{Shape{2, 1, 4}}, {}}};
 }

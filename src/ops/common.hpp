@@ -20,6 +20,12 @@ Tensor as_dtype(const Tensor& tensor, DType dtype);
 // `dtype` when it is floating, else float32.
 inline DType floating(DType dtype) { return is_floating(dtype) ? dtype : DType::f32; }
 
+// What sums of `dtype` are computed in: 16-bit floats overflow, or lose what is
+// added, long before the result does.
+inline DType wide(DType dtype) { return is_floating(dtype) && size_of(dtype) == 2 ? DType::f32 : dtype; }
+// The same for averages and the like, which aren't of integers.
+inline DType wide_floating(DType dtype) { return wide(floating(dtype)); }
+
 // Throws Error (kDTypeMismatch): "exp: expects ..., got int32".
 [[noreturn]] void reject_dtype(const Op& op, const char* expects, DType got);
 
@@ -31,6 +37,9 @@ Shape reduced_shape(const Shape& shape, const Dims& axes, bool keep_dims);
 
 // A fresh rank-0 tensor of `dtype`, not a plain number.
 Tensor constant(double value, DType dtype);
+
+// The rows of several groups, in order.
+std::vector<Op> joined(const std::vector<std::vector<Op>>& groups);
 
 // Shapes that exercise a pointwise op of one or two inputs.
 std::vector<Sample> unary_cases();

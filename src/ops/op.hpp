@@ -29,9 +29,11 @@ struct Arg {
   ArgKind kind = ArgKind::kTensor;
   Attr fallback{};  // used when the caller leaves it out; std::monostate: it must be given
   bool optional = false;
+  bool index = false;  // a tensor of integers, whatever the others are
 };
 
 inline Arg tensor_arg(std::string_view name) { return {name, ArgKind::kTensor, {}, false}; }
+inline Arg index_arg(std::string_view name) { return {name, ArgKind::kTensor, {}, false, true}; }
 inline Arg optional_tensor_arg(std::string_view name) { return {name, ArgKind::kOptionalTensor, {}, true}; }
 inline Arg tensors_arg(std::string_view name) { return {name, ArgKind::kTensors, {}, false}; }
 inline Arg bool_arg(std::string_view name, bool fallback) { return {name, ArgKind::kBool, fallback, true}; }

@@ -33,12 +33,8 @@ Tensor sum_forward(const Call& call) {
   return reduce_as(Reduce::kSum, x, normalize_axes(call.dims(0), x.ndim(), "sum"), call.flag(1), x.dtype());
 }
 
-// What an average is computed in. A sum of 16-bit floats overflows, or loses
-// what is added, long before the average does.
-DType wide(DType dtype) { return size_of(floating(dtype)) == 2 ? DType::f32 : floating(dtype); }
-
 Tensor mean_forward(const Call& call) {
-  const Tensor x = as_dtype(call.in(0), wide(call.in(0).dtype()));
+  const Tensor x = as_dtype(call.in(0), wide_floating(call.in(0).dtype()));
   const Dims axes = normalize_axes(call.dims(0), x.ndim(), "mean");
   Tensor total = reduce_as(Reduce::kSum, x, axes, call.flag(1), x.dtype());
   const double count = static_cast<double>(count_of(x.shape(), axes));
@@ -102,14 +98,14 @@ double degrees_of_freedom(const Shape& shape, const Dims& axes, double correctio
 }
 
 Tensor variance_forward(const Call& call) {
-  const Tensor x = astype(call.in(0), wide(call.in(0).dtype()));
+  const Tensor x = astype(call.in(0), wide_floating(call.in(0).dtype()));
   const Dims axes = normalize_axes(call.dims(0), x.ndim(), call.op.name.data());
   const Tensor total = sum(square(x - mean(x, axes, true)), axes, call.flag(1));
   return astype(total / degrees_of_freedom(x.shape(), call.dims(0), call.number(2)), floating(call.in(0).dtype()));
 }
 
 Tensor std_forward(const Call& call) {
-  const Tensor x = astype(call.in(0), wide(call.in(0).dtype()));
+  const Tensor x = astype(call.in(0), wide_floating(call.in(0).dtype()));
   const Dims axes = normalize_axes(call.dims(0), x.ndim(), call.op.name.data());
   return astype(sqrt(variance(x, axes, call.flag(1), call.number(2))), floating(call.in(0).dtype()));
 }
@@ -123,7 +119,7 @@ Tensor std_gradient(const GradientCall& c) {
 
 Tensor softmax_forward(const Call& call) {
   const DType dtype = floating(call.in(0).dtype());
-  const Tensor x = as_dtype(call.in(0), wide(dtype));
+  const Tensor x = as_dtype(call.in(0), wide_floating(dtype));
   const Dims axis(normalize_axis(call.integer(0), x.ndim(), call.op.name.data()));
   if (x.elements() == 0) return make_tensor(x.shape(), dtype);
   // Subtract the maximum first: exp(89) already overflows float32.
@@ -133,7 +129,7 @@ Tensor softmax_forward(const Call& call) {
 
 Tensor log_softmax_forward(const Call& call) {
   const DType dtype = floating(call.in(0).dtype());
-  const Tensor x = as_dtype(call.in(0), wide(dtype));
+  const Tensor x = as_dtype(call.in(0), wide_floating(dtype));
   const Dims axis(normalize_axis(call.integer(0), x.ndim(), call.op.name.data()));
   if (x.elements() == 0) return make_tensor(x.shape(), dtype);
   const Tensor shifted = x - amax(x, axis, true);
@@ -142,7 +138,7 @@ Tensor log_softmax_forward(const Call& call) {
 
 Tensor logsumexp_forward(const Call& call) {
   const DType dtype = floating(call.in(0).dtype());
-  const Tensor x = as_dtype(call.in(0), wide(dtype));
+  const Tensor x = as_dtype(call.in(0), wide_floating(dtype));
   const Dims axes = normalize_axes(call.dims(0), x.ndim(), "logsumexp");
   // An infinite maximum would give inf - inf.
   const Tensor peak = amax(x, axes, true);
