@@ -10,6 +10,8 @@
 #include "shumai/io.hpp"
 #include "shumai/json.hpp"
 #include "shumai/loss.hpp"
+#include "shumai/module.hpp"
+#include "shumai/nn.hpp"
 #include "shumai/ops.hpp"
 #include "shumai/optim.hpp"
 #include "shumai/random.hpp"
