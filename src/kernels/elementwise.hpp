@@ -63,9 +63,4 @@ void where(const Tensor& condition, const Tensor& a, const Tensor& b, const Tens
 // Every element of contiguous `out` becomes `value`, converted.
 void fill(const Tensor& out, double value);
 
-// target += scale * x over contiguous tensors of one floating-point dtype; `target` is writable and of its own.
-void add_scaled(const Tensor& target, double scale, const Tensor& x);
-// out = a + scale * x, likewise.
-void add_scaled(const Tensor& a, double scale, const Tensor& x, const Tensor& out);
-
 }  // namespace sm::kernels

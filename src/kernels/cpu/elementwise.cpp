@@ -323,19 +323,4 @@ void fill(const Tensor& out, double value) {
   });
 }
 
-void add_scaled(const Tensor& target, double scale, const Tensor& x) { add_scaled(target, scale, x, target); }
-
-void add_scaled(const Tensor& a, double scale, const Tensor& x, const Tensor& out) {
-  with_float(out.dtype(), [&](auto type) {
-    using T = typename decltype(type)::type;
-    using C = Compute<T>;
-    const T* from = a.impl()->as<T>();
-    const T* step = x.impl()->as<T>();
-    T* to = out.impl()->as<T>();
-    const C factor = static_cast<C>(scale);
-    for (int64_t i = 0, n = out.elements(); i < n; ++i)
-      to[i] = convert<T>(convert<C>(from[i]) + factor * convert<C>(step[i]));
-  });
-}
-
 }  // namespace sm::kernels
