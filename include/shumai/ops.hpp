@@ -314,6 +314,39 @@ Tensor take_gradient(const Tensor& gradient, const Tensor& indices, const Dims& 
 // or more.
 Tensor embedding(const Tensor& weight, const Tensor& indices);
 
+// x W + b: [..., in] times a weight [in, out] (the transpose of PyTorch's), plus a bias [out] if
+// there is one.
+Tensor linear(const Tensor& tensor, const Tensor& weight, const Tensor& bias = {});
+
+// Zeros with probability `p`, chosen by the stream that manual_seed starts, and the rest divided by
+// 1 - p; the tensor as it is unless `training` (Srivastava and others, 2014).
+Tensor dropout(const Tensor& tensor, double p = 0.5, bool training = true);
+
+// (x - mean) / sqrt(variance + epsilon) over the last `axes` axes, times a weight and plus a bias
+// of their shape if there are any. The variance is the population's (Ba, Kiros and Hinton, 2016).
+Tensor layer_norm(const Tensor& tensor, const Tensor& weight = {}, const Tensor& bias = {}, int64_t axes = 1, double epsilon = 1e-05);
+
+// x / sqrt(mean(x * x) + epsilon) over the last `axes` axes, times a weight of their shape if there
+// is one (Zhang and Sennrich, 2019). PyTorch's default epsilon is that of the dtype.
+Tensor rms_norm(const Tensor& tensor, const Tensor& weight = {}, int64_t axes = 1, double epsilon = 1e-05);
+
+// Splits the channels of [N, C, ...] into groups and makes each group of each item have mean 0 and
+// variance 1 as `layer_norm` does; then times a weight and plus a bias [C] if there are any (Wu and
+// He, 2018).
+Tensor group_norm(const Tensor& tensor, int64_t groups, const Tensor& weight = {}, const Tensor& bias = {}, double epsilon = 1e-05);
+
+// (x - mean) / sqrt(variance + epsilon) for each channel of [N, C, ...] with the given statistics
+// [C], times a weight and plus a bias [C] if there are any (Ioffe and Szegedy, 2015). Gradients
+// flow into the statistics too, so training passes those of the batch.
+Tensor batch_norm(const Tensor& tensor, const Tensor& mean, const Tensor& variance, const Tensor& weight = {}, const Tensor& bias = {}, double epsilon = 1e-05);
+
+// softmax(Q K^T * scale) V over [..., L, E], [..., S, E] and [..., S, Ev], giving [..., L, Ev]; the
+// axes before the last two broadcast. Scale 0 stands for 1 / sqrt(E). A mask broadcasts to [..., L,
+// S]: a boolean or integer one says with non-zero which keys take part, a floating-point one is
+// added to the scores. `causal` lets query i see the keys up to i. A query that sees no key gets
+// zeros (Vaswani and others, 2017).
+Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask = {}, bool causal = false, double scale = 0.0);
+
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
 inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }

@@ -611,6 +611,56 @@ export declare function takeGradient(gradient: TensorLike, indices: TensorLike, 
  */
 export declare function embedding(weight: TensorLike, indices: TensorLike): Tensor
 
+/**
+ * x W + b: [..., in] times a weight [in, out] (the transpose of PyTorch's), plus a bias [out] if there is
+ * one. Differentiable.
+ */
+export declare function linear(tensor: TensorLike, weight: TensorLike, bias?: TensorLike): Tensor
+
+/**
+ * Zeros with probability `p`, chosen by the stream that manual_seed starts, and the rest divided by 1 - p;
+ * the tensor as it is unless `training` (Srivastava and others, 2014). Defaults: p = 0.5, training = true.
+ * Differentiable.
+ */
+export declare function dropout(tensor: TensorLike, p?: number, training?: boolean): Tensor
+
+/**
+ * (x - mean) / sqrt(variance + epsilon) over the last `axes` axes, times a weight and plus a bias of their
+ * shape if there are any. The variance is the population's (Ba, Kiros and Hinton, 2016). Defaults: axes = 1,
+ * epsilon = 1e-05. Differentiable.
+ */
+export declare function layerNorm(tensor: TensorLike, weight?: TensorLike, bias?: TensorLike, axes?: number, epsilon?: number): Tensor
+
+/**
+ * x / sqrt(mean(x * x) + epsilon) over the last `axes` axes, times a weight of their shape if there is one
+ * (Zhang and Sennrich, 2019). PyTorch's default epsilon is that of the dtype. Defaults: axes = 1, epsilon =
+ * 1e-05. Differentiable.
+ */
+export declare function rmsNorm(tensor: TensorLike, weight?: TensorLike, axes?: number, epsilon?: number): Tensor
+
+/**
+ * Splits the channels of [N, C, ...] into groups and makes each group of each item have mean 0 and variance 1
+ * as `layer_norm` does; then times a weight and plus a bias [C] if there are any (Wu and He, 2018). Defaults:
+ * epsilon = 1e-05. Differentiable.
+ */
+export declare function groupNorm(tensor: TensorLike, groups: number, weight?: TensorLike, bias?: TensorLike, epsilon?: number): Tensor
+
+/**
+ * (x - mean) / sqrt(variance + epsilon) for each channel of [N, C, ...] with the given statistics [C], times
+ * a weight and plus a bias [C] if there are any (Ioffe and Szegedy, 2015). Gradients flow into the statistics
+ * too, so training passes those of the batch. Defaults: epsilon = 1e-05. Differentiable.
+ */
+export declare function batchNorm(tensor: TensorLike, mean: TensorLike, variance: TensorLike, weight?: TensorLike, bias?: TensorLike, epsilon?: number): Tensor
+
+/**
+ * softmax(Q K^T * scale) V over [..., L, E], [..., S, E] and [..., S, Ev], giving [..., L, Ev]; the axes
+ * before the last two broadcast. Scale 0 stands for 1 / sqrt(E). A mask broadcasts to [..., L, S]: a boolean
+ * or integer one says with non-zero which keys take part, a floating-point one is added to the scores.
+ * `causal` lets query i see the keys up to i. A query that sees no key gets zeros (Vaswani and others, 2017).
+ * Defaults: causal = false, scale = 0.0. Differentiable.
+ */
+export declare function attention(query: TensorLike, key: TensorLike, value: TensorLike, mask?: TensorLike, causal?: boolean, scale?: number): Tensor
+
 /** The operations as methods, with the tensor as first argument. */
 export interface TensorOps {
   /**
@@ -1052,4 +1102,47 @@ export interface TensorOps {
    * Differentiable.
    */
   embedding(indices: TensorLike): Tensor
+  /**
+   * x W + b: [..., in] times a weight [in, out] (the transpose of PyTorch's), plus a bias [out] if there is
+   * one. Differentiable.
+   */
+  linear(weight: TensorLike, bias?: TensorLike): Tensor
+  /**
+   * Zeros with probability `p`, chosen by the stream that manual_seed starts, and the rest divided by 1 - p;
+   * the tensor as it is unless `training` (Srivastava and others, 2014). Defaults: p = 0.5, training = true.
+   * Differentiable.
+   */
+  dropout(p?: number, training?: boolean): Tensor
+  /**
+   * (x - mean) / sqrt(variance + epsilon) over the last `axes` axes, times a weight and plus a bias of their
+   * shape if there are any. The variance is the population's (Ba, Kiros and Hinton, 2016). Defaults: axes =
+   * 1, epsilon = 1e-05. Differentiable.
+   */
+  layerNorm(weight?: TensorLike, bias?: TensorLike, axes?: number, epsilon?: number): Tensor
+  /**
+   * x / sqrt(mean(x * x) + epsilon) over the last `axes` axes, times a weight of their shape if there is one
+   * (Zhang and Sennrich, 2019). PyTorch's default epsilon is that of the dtype. Defaults: axes = 1, epsilon =
+   * 1e-05. Differentiable.
+   */
+  rmsNorm(weight?: TensorLike, axes?: number, epsilon?: number): Tensor
+  /**
+   * Splits the channels of [N, C, ...] into groups and makes each group of each item have mean 0 and variance
+   * 1 as `layer_norm` does; then times a weight and plus a bias [C] if there are any (Wu and He, 2018).
+   * Defaults: epsilon = 1e-05. Differentiable.
+   */
+  groupNorm(groups: number, weight?: TensorLike, bias?: TensorLike, epsilon?: number): Tensor
+  /**
+   * (x - mean) / sqrt(variance + epsilon) for each channel of [N, C, ...] with the given statistics [C],
+   * times a weight and plus a bias [C] if there are any (Ioffe and Szegedy, 2015). Gradients flow into the
+   * statistics too, so training passes those of the batch. Defaults: epsilon = 1e-05. Differentiable.
+   */
+  batchNorm(mean: TensorLike, variance: TensorLike, weight?: TensorLike, bias?: TensorLike, epsilon?: number): Tensor
+  /**
+   * softmax(Q K^T * scale) V over [..., L, E], [..., S, E] and [..., S, Ev], giving [..., L, Ev]; the axes
+   * before the last two broadcast. Scale 0 stands for 1 / sqrt(E). A mask broadcasts to [..., L, S]: a
+   * boolean or integer one says with non-zero which keys take part, a floating-point one is added to the
+   * scores. `causal` lets query i see the keys up to i. A query that sees no key gets zeros (Vaswani and
+   * others, 2017). Defaults: causal = false, scale = 0.0. Differentiable.
+   */
+  attention(key: TensorLike, value: TensorLike, mask?: TensorLike, causal?: boolean, scale?: number): Tensor
 }

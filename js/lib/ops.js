@@ -113,5 +113,12 @@ export const {
   take,
   takeGradient,
   embedding,
+  linear,
+  dropout,
+  layerNorm,
+  rmsNorm,
+  groupNorm,
+  batchNorm,
+  attention,
 } = ops
 export { _var as var }

@@ -695,4 +695,59 @@ Tensor embedding(const Tensor& weight, const Tensor& indices) {
 }
 Tensor Tensor::embedding(const Tensor& indices) const { return sm::embedding(*this, indices); }
 
+Tensor linear(const Tensor& tensor, const Tensor& weight, const Tensor& bias) {
+  static const ops::Op& op = ops::find("linear");
+  const Tensor* const inputs[] = {&tensor, &weight, &bias};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::linear(const Tensor& weight, const Tensor& bias) const { return sm::linear(*this, weight, bias); }
+
+Tensor dropout(const Tensor& tensor, double p, bool training) {
+  static const ops::Op& op = ops::find("dropout");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {p, training};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::dropout(double p, bool training) const { return sm::dropout(*this, p, training); }
+
+Tensor layer_norm(const Tensor& tensor, const Tensor& weight, const Tensor& bias, int64_t axes, double epsilon) {
+  static const ops::Op& op = ops::find("layer_norm");
+  const Tensor* const inputs[] = {&tensor, &weight, &bias};
+  const ops::Attr attrs[] = {axes, epsilon};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::layer_norm(const Tensor& weight, const Tensor& bias, int64_t axes, double epsilon) const { return sm::layer_norm(*this, weight, bias, axes, epsilon); }
+
+Tensor rms_norm(const Tensor& tensor, const Tensor& weight, int64_t axes, double epsilon) {
+  static const ops::Op& op = ops::find("rms_norm");
+  const Tensor* const inputs[] = {&tensor, &weight};
+  const ops::Attr attrs[] = {axes, epsilon};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::rms_norm(const Tensor& weight, int64_t axes, double epsilon) const { return sm::rms_norm(*this, weight, axes, epsilon); }
+
+Tensor group_norm(const Tensor& tensor, int64_t groups, const Tensor& weight, const Tensor& bias, double epsilon) {
+  static const ops::Op& op = ops::find("group_norm");
+  const Tensor* const inputs[] = {&tensor, &weight, &bias};
+  const ops::Attr attrs[] = {groups, epsilon};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::group_norm(int64_t groups, const Tensor& weight, const Tensor& bias, double epsilon) const { return sm::group_norm(*this, groups, weight, bias, epsilon); }
+
+Tensor batch_norm(const Tensor& tensor, const Tensor& mean, const Tensor& variance, const Tensor& weight, const Tensor& bias, double epsilon) {
+  static const ops::Op& op = ops::find("batch_norm");
+  const Tensor* const inputs[] = {&tensor, &mean, &variance, &weight, &bias};
+  const ops::Attr attrs[] = {epsilon};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::batch_norm(const Tensor& mean, const Tensor& variance, const Tensor& weight, const Tensor& bias, double epsilon) const { return sm::batch_norm(*this, mean, variance, weight, bias, epsilon); }
+
+Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask, bool causal, double scale) {
+  static const ops::Op& op = ops::find("attention");
+  const Tensor* const inputs[] = {&query, &key, &value, &mask};
+  const ops::Attr attrs[] = {causal, scale};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::attention(const Tensor& key, const Tensor& value, const Tensor& mask, bool causal, double scale) const { return sm::attention(*this, key, value, mask, causal, scale); }
+
 }  // namespace sm

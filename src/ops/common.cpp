@@ -4,6 +4,7 @@
 
 #include "kernels/copy.hpp"
 #include "kernels/elementwise.hpp"
+#include "shumai/ops.hpp"
 
 namespace sm::ops {
 namespace {
@@ -35,6 +36,22 @@ DType result_type(Inputs inputs) {
 }
 
 Tensor as_dtype(const Tensor& tensor, DType dtype) { return kernels::cast(tensor, dtype); }
+
+Tensor converted(const Tensor& tensor, DType dtype) { return tensor.dtype() == dtype ? tensor : astype(tensor, dtype); }
+
+DType floating_result(const Op& op, Inputs inputs) {
+  const DType dtype = result_type(inputs);
+  if (!is_floating(dtype)) reject_dtype(op, "floating-point tensors", dtype);
+  return dtype;
+}
+
+Tensor swap_last(const Tensor& tensor) {
+  Dims axes;
+  for (int i = 0; i < tensor.ndim() - 2; ++i) axes.push_back(i);
+  axes.push_back(tensor.ndim() - 1);
+  axes.push_back(tensor.ndim() - 2);
+  return transpose(tensor, axes);
+}
 
 void reject_dtype(const Op& op, const char* expects, DType got) {
   throw Error(ErrorCode::kDTypeMismatch,

@@ -26,6 +26,16 @@ inline DType wide(DType dtype) { return is_floating(dtype) && size_of(dtype) == 
 // The same for averages and the like, which aren't of integers.
 inline DType wide_floating(DType dtype) { return wide(floating(dtype)); }
 
+// Converted, with the graph; itself when it is of `dtype` already.
+Tensor converted(const Tensor& tensor, DType dtype);
+
+// The floating-point dtype that the defined ones among `inputs` promote to. Throws Error (kDTypeMismatch) when it isn't
+// one.
+DType floating_result(const Op& op, Inputs inputs);
+
+// A view with the last two axes swapped.
+Tensor swap_last(const Tensor& tensor);
+
 // Throws Error (kDTypeMismatch): "exp: expects ..., got int32".
 [[noreturn]] void reject_dtype(const Op& op, const char* expects, DType got);
 

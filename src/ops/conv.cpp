@@ -35,14 +35,8 @@ PoolParameters pool_parameters(const AnyCall& call, const char* op, int first) {
           pair(call.dims(first + 2), op, "padding")};
 }
 
-DType floating_type(const Call& call) {
-  const DType dtype = result_type(call.inputs);
-  if (!is_floating(dtype)) reject_dtype(call.op, "floating-point tensors", dtype);
-  return dtype;
-}
-
 Tensor conv2d_forward(const Call& call) {
-  const DType dtype = floating_type(call);
+  const DType dtype = floating_result(call.op, call.inputs);
   const char* op = call.op.name.data();
   const bool biased = call.count() > 2 && call.in(2).defined();
   return kernels::conv2d(op, as_dtype(call.in(0), dtype), as_dtype(call.in(1), dtype),
@@ -50,14 +44,14 @@ Tensor conv2d_forward(const Call& call) {
 }
 
 Tensor input_gradient_forward(const Call& call) {
-  const DType dtype = floating_type(call);
+  const DType dtype = floating_result(call.op, call.inputs);
   const char* op = call.op.name.data();
   return kernels::conv2d_input_gradient(op, as_dtype(call.in(0), dtype), as_dtype(call.in(1), dtype), call.dims(0),
                                         conv_parameters(call, op, 1));
 }
 
 Tensor filter_gradient_forward(const Call& call) {
-  const DType dtype = floating_type(call);
+  const DType dtype = floating_result(call.op, call.inputs);
   const char* op = call.op.name.data();
   return kernels::conv2d_filter_gradient(op, as_dtype(call.in(0), dtype), as_dtype(call.in(1), dtype), call.dims(0),
                                          conv_parameters(call, op, 1));
@@ -65,23 +59,25 @@ Tensor filter_gradient_forward(const Call& call) {
 
 Tensor avg_pool2d_forward(const Call& call) {
   const char* op = call.op.name.data();
-  return kernels::avg_pool2d(op, as_dtype(call.in(0), floating_type(call)), pool_parameters(call, op, 0));
+  return kernels::avg_pool2d(op, as_dtype(call.in(0), floating_result(call.op, call.inputs)),
+                             pool_parameters(call, op, 0));
 }
 
 Tensor avg_pool2d_gradient_forward(const Call& call) {
   const char* op = call.op.name.data();
-  return kernels::avg_pool2d_gradient(op, as_dtype(call.in(0), floating_type(call)), call.dims(0),
+  return kernels::avg_pool2d_gradient(op, as_dtype(call.in(0), floating_result(call.op, call.inputs)), call.dims(0),
                                       pool_parameters(call, op, 1));
 }
 
 Tensor max_pool2d_forward(const Call& call) {
   const char* op = call.op.name.data();
-  return kernels::max_pool2d(op, as_dtype(call.in(0), floating_type(call)), pool_parameters(call, op, 0));
+  return kernels::max_pool2d(op, as_dtype(call.in(0), floating_result(call.op, call.inputs)),
+                             pool_parameters(call, op, 0));
 }
 
 template <auto kernel>
 Tensor max_pool2d_pair_forward(const Call& call) {
-  const DType dtype = floating_type(call);
+  const DType dtype = floating_result(call.op, call.inputs);
   const char* op = call.op.name.data();
   return kernel(op, as_dtype(call.in(0), dtype), as_dtype(call.in(1), dtype), pool_parameters(call, op, 0));
 }

@@ -11,14 +11,6 @@ Tensor matmul_forward(const Call& call) {
   return kernels::matmul(as_dtype(call.in(0), dtype), as_dtype(call.in(1), dtype));
 }
 
-Tensor swap_last(const Tensor& x) {
-  Dims axes;
-  for (int i = 0; i < x.ndim() - 2; ++i) axes.push_back(i);
-  axes.push_back(x.ndim() - 1);
-  axes.push_back(x.ndim() - 2);
-  return transpose(x, axes);
-}
-
 // The output's gradient with the axes that 1-d operands left out.
 Tensor matrix_gradient(const GradientCall& c) {
   Tensor gradient = c.gradient;

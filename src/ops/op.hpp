@@ -215,5 +215,7 @@ std::span<const Op> shape_ops();
 std::span<const Op> matmul_ops();
 std::span<const Op> conv_ops();
 std::span<const Op> index_ops();
+std::span<const Op> nn_ops();
+std::span<const Op> attention_ops();
 
 }  // namespace sm::ops

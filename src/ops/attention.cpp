@@ -1,0 +1,126 @@
+#include <cmath>
+#include <limits>
+
+#include "ops/common.hpp"
+#include "shumai/ops.hpp"
+
+namespace sm::ops {
+namespace {
+
+constexpr double kNever = -std::numeric_limits<double>::infinity();
+
+Error shape_error(const std::string& rule, const Call& call) {
+  return Error(ErrorCode::kShapeMismatch, "attention: " + rule + ", got query " + call.in(0).shape().to_string() +
+                                              ", key " + call.in(1).shape().to_string() + " and value " +
+                                              call.in(2).shape().to_string());
+}
+
+void check_shapes(const Call& call) {
+  const Tensor &query = call.in(0), &key = call.in(1), &value = call.in(2);
+  if (query.ndim() < 2 || key.ndim() < 2 || value.ndim() < 2)
+    throw shape_error("expects [..., L, E], [..., S, E] and [..., S, Ev]", call);
+  if (query.size(-1) != key.size(-1)) throw shape_error("query and key must have the same last size", call);
+  if (key.size(-2) != value.size(-2)) throw shape_error("key and value must have the same length", call);
+}
+
+// Boolean [L, S]: key j is for query i when j <= i.
+Tensor causal_mask(int64_t queries, int64_t keys) {
+  return lte(arange(0, static_cast<double>(keys), 1, DType::i64),
+             unsqueeze(arange(0, static_cast<double>(queries), 1, DType::i64), -1));
+}
+
+// What a mask makes of the scores: -inf where it lets nothing through, or what it adds.
+Tensor masked_scores(const Tensor& scores, const Tensor& mask) {
+  Shape fits = scores.shape();
+  try {
+    fits = broadcast(scores.shape(), mask.shape(), "attention");
+  } catch (const Error&) {
+    fits = {};
+  }
+  if (fits != scores.shape())
+    throw Error(ErrorCode::kShapeMismatch, "attention: a mask must broadcast to [..., L, S], which is " +
+                                               scores.shape().to_string() + ", got " + mask.shape().to_string());
+  if (is_floating(mask.dtype())) return scores + converted(mask, scores.dtype());
+  return where(mask, scores, constant(kNever, scores.dtype()));
+}
+
+// Softmax over the keys; zeros where every one is masked, which softmax alone would make NaN.
+Tensor weights_of(const Tensor& scores, bool masked) {
+  if (!masked || scores.size(-1) == 0) return softmax(scores, -1);
+  const Tensor zero = constant(0, scores.dtype());
+  const Tensor some = any(neq(scores.detach(), constant(kNever, scores.dtype())), -1, true);
+  return where(some, softmax(where(some, scores, zero), -1), zero);
+}
+
+Tensor attention_forward(const Call& call) {
+  const DType dtype = floating_result(call.op, call.inputs.first(3));
+  check_shapes(call);
+  const DType working = wide(dtype);
+  const Tensor query = converted(call.in(0), working), key = converted(call.in(1), working);
+  const Tensor &value = call.in(2), &mask = call.in(3);
+  const double given = call.number(1), size = static_cast<double>(std::max<int64_t>(query.size(-1), 1));
+  // Scaling the query is the cheapest of the three places.
+  Tensor scores = matmul(query * (given == 0 ? 1 / std::sqrt(size) : given), swap_last(key));
+  if (call.flag(0)) scores = where(causal_mask(query.size(-2), key.size(-2)), scores, constant(kNever, scores.dtype()));
+  if (mask.defined()) scores = masked_scores(scores, mask);
+  return converted(matmul(weights_of(scores, mask.defined()), converted(value, working)), dtype);
+}
+
+// Operands of one batch shape, or of none.
+RefArray attention_reference(const RefCall& c) {
+  const RefArray &q = c.in(0), &k = c.in(1), &v = c.in(2);
+  const auto last = [](const RefArray& x, int from_end) {
+    return static_cast<size_t>(x.shape[x.shape.size() - from_end]);
+  };
+  const size_t queries = last(q, 2), keys = last(k, 2), size = last(q, 1), columns = last(v, 1);
+  const double scale = c.number(1) != 0 ? c.number(1) : 1 / std::sqrt(static_cast<double>(size));
+  RefArray out{q.shape, {}};
+  out.shape[out.shape.size() - 1] = static_cast<int64_t>(columns);
+  for (size_t row = 0; row < q.data.size() / size; ++row) {
+    const size_t batch = row / queries, mine = row % queries;
+    std::vector<double> weight(keys, 0);
+    double total = 0;
+    for (size_t j = 0; j < keys && !(c.flag(0) && j > mine); ++j) {
+      double score = 0;
+      for (size_t e = 0; e < size; ++e) score += q.data[row * size + e] * k.data[(batch * keys + j) * size + e];
+      score *= scale;
+      if (c.inputs.size() > 3) score += c.in(3).data[(mine * keys + j) % c.in(3).data.size()];
+      total += weight[j] = std::exp(score);
+    }
+    for (size_t i = 0; i < columns; ++i) {
+      double sum = 0;
+      for (size_t j = 0; j < keys; ++j) sum += weight[j] / total * v.data[(batch * keys + j) * columns + i];
+      out.data.push_back(keys ? sum : 0);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::span<const Op> attention_ops() {
+  static const std::vector<Op> rows = {
+      {.name = "attention",
+       .js = "attention",
+       .args = {tensor_arg("query"), tensor_arg("key"), tensor_arg("value"), optional_tensor_arg("mask"),
+                bool_arg("causal", false), float_arg("scale", 0.0)},
+       .doc = "softmax(Q K^T * scale) V over [..., L, E], [..., S, E] and [..., S, Ev], giving [..., L, Ev]; the axes "
+              "before the last two broadcast. Scale 0 stands for 1 / sqrt(E). A mask broadcasts to [..., L, S]: a "
+              "boolean or integer one says with non-zero which keys take part, a floating-point one is added to the "
+              "scores. `causal` lets query i see the keys up to i. A query that sees no key gets zeros (Vaswani and "
+              "others, 2017).",
+       .forward = attention_forward,
+       .gradient = Gradient::composed(),
+       .reference = attention_reference,
+       .samples = {{{-2, 2}},
+                   {{{Shape{3, 4}, Shape{5, 4}, Shape{5, 2}, Shape{3, 5}}, {false, 0.0}},
+                    {{Shape{2, 3, 2}, Shape{2, 3, 2}, Shape{2, 3, 3}}, {true, 0.0}},
+                    {{Shape{2, 2, 3, 2}, Shape{2, 2, 4, 2}, Shape{2, 2, 4, 1}, Shape{4}}, {true, 0.7}},
+                    {{Shape{0, 2}, Shape{3, 2}, Shape{3, 2}}, {false, 0.0}},
+                    {{Shape{2, 2}, Shape{0, 2}, Shape{0, 3}}, {false, 0.0}}}},
+       .dtypes = DTypes::kFloating},
+  };
+  return rows;
+}
+
+}  // namespace sm::ops
