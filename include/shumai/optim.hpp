@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "shumai/gradients.hpp"
+#include "shumai/schedule.hpp"
 
 // Optimizers. Each updates the weights that a backward pass reached and clears
 // their .grad. Weights that a saved graph still holds get fresh storage, so
@@ -39,22 +40,27 @@ class Optimizer {
   // The same at a learning rate of its own, for this update only.
   void operator()(const Gradients& gradients, double learning_rate) const;
 
+  // Of the next update.
   double learning_rate() const;
-  // Throws Error (kInvalidArgument) for a negative one.
+  // Throws Error (kInvalidArgument) for a negative one. Under a schedule this
+  // is the rate that the schedule starts from.
   void set_learning_rate(double learning_rate) const;
+  // From now on each update runs at schedule(steps(), the rate that was set).
+  // An empty one ends that.
+  void set_schedule(Schedule schedule) const;
   // Updates made so far.
   int64_t steps() const;
   // "SGD", "Adam", "AdamW" or "RMSprop".
   std::string_view name() const;
 
-  // What is remembered, for a checkpoint: "learning_rate", "steps", and for
-  // each of `weights` that was updated "step/<name>" and, say, "exp_avg/<name>".
+  // What is remembered, for a checkpoint: "learning_rate" (as it was set),
+  // "steps", and for each of `weights` that was updated "step/<name>" and, say, "exp_avg/<name>".
   // Weights without a name here are left out. A snapshot without a copy: later
   // updates don't reach it.
   Tensors state(const NamedWeights& weights) const;
   // Continues exactly where state() was taken, with the weights of the same
-  // names: the same gradients then give the same bits. The options aren't part
-  // of it. Throws Error, and changes nothing, for an entry that this optimizer
+  // names: the same gradients then give the same bits. Options and schedule
+  // aren't part of it. Throws Error, and changes nothing, for an entry that this optimizer
   // doesn't keep or that is incomplete (kInvalidArgument), that belongs to none
   // of `weights` (kNotFound), or of another shape or dtype (kShapeMismatch,
   // kDTypeMismatch).
@@ -163,5 +169,22 @@ class RMSprop : public Optimizer {
   // Throws Error (kInvalidArgument) for a negative number, or an alpha above 1.
   explicit RMSprop(RMSpropOptions options = {});
 };
+
+struct ClippedGradients {
+  Gradients gradients;
+  double total_norm;  // before
+};
+
+// The gradients times min(1, max_norm / (total_norm + 1e-6)), where total_norm
+// is the norm_type-norm of all of them as one vector (infinity: the largest
+// absolute value), as torch.nn.utils.clip_grad_norm_. Pascanu et al., "On the
+// difficulty of training recurrent neural networks", 2013. The tensors' .grad
+// stays. A non-finite norm makes gradients of NaN, or throws Error
+// (kUnprocessable) when asked to.
+ClippedGradients clip_grad_norm(const Gradients& gradients, double max_norm, double norm_type = 2,
+                                bool error_if_nonfinite = false);
+
+// The gradients with every element held between -clip_value and clip_value.
+Gradients clip_grad_value(const Gradients& gradients, double clip_value);
 
 }  // namespace sm::optim

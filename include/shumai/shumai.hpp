@@ -15,6 +15,7 @@
 #include "shumai/ops.hpp"
 #include "shumai/optim.hpp"
 #include "shumai/random.hpp"
+#include "shumai/schedule.hpp"
 #include "shumai/shape.hpp"
 #include "shumai/task.hpp"
 #include "shumai/tensor.hpp"

@@ -187,6 +187,7 @@ void Optimizer::operator()(const Gradients& gradients, double learning_rate) con
 }
 double Optimizer::learning_rate() const { return rule_->learning_rate(); }
 void Optimizer::set_learning_rate(double learning_rate) const { rule_->set_learning_rate(learning_rate); }
+void Optimizer::set_schedule(Schedule schedule) const { rule_->set_schedule(std::move(schedule)); }
 int64_t Optimizer::steps() const { return rule_->steps(); }
 std::string_view Optimizer::name() const { return rule_->name(); }
 Tensors Optimizer::state(const NamedWeights& weights) const { return rule_->state(weights); }

@@ -29,8 +29,9 @@ class Optimizer::Rule {
 
   std::string_view name() const { return name_; }
   int64_t steps() const { return steps_; }
-  double learning_rate() const { return learning_rate_; }
+  double learning_rate() const { return schedule_ ? schedule_(steps_, learning_rate_) : learning_rate_; }
   void set_learning_rate(double learning_rate);
+  void set_schedule(Schedule schedule) { schedule_ = std::move(schedule); }
 
  protected:
   // Moves a weight for the `t`-th time, from 1.
@@ -51,6 +52,7 @@ class Optimizer::Rule {
   const std::string_view name_;
   const Names names_;
   double learning_rate_;
+  Schedule schedule_;
   int64_t steps_ = 0;
   std::unordered_map<const TensorImpl*, Memory> memories_;
   size_t sweep_at_ = 64;
