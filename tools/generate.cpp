@@ -95,6 +95,10 @@ std::string wrapped(const std::string& text, const std::string& prefix, size_t w
   return out + line + "\n";
 }
 
+bool is_many(const Op& op) { return op.forward_many != nullptr; }
+
+std::string cpp_result(const Op& op) { return is_many(op) ? "std::vector<Tensor>" : "Tensor"; }
+
 bool is_method(const Op& op) { return !op.args.empty() && op.args[0].kind == ArgKind::kTensor; }
 
 constexpr const char* kWarning = "// Generated from the op table by tools/generate.cpp; change the row instead.\n";
@@ -107,7 +111,7 @@ std::string header() {
       "// Operations on tensors. They throw Error with the operation's name, what it\n"
       "// expects and what came. All are safe to call from several threads at once.\n\nnamespace sm {\n\n";
   for (const Op* op : sm::ops::table())
-    text += wrapped(std::string(op->doc), "// ", 100) + "Tensor " + std::string(op->name) + "(" +
+    text += wrapped(std::string(op->doc), "// ", 100) + cpp_result(*op) + " " + std::string(op->name) + "(" +
             parameters(*op, 0, true) + ");\n\n";
   text += R"(inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
@@ -133,7 +137,8 @@ std::string methods() {
   std::string text =
       std::string(kWarning) + "// Each is the function of the same name in shumai/ops.hpp with this tensor first.\n";
   for (const Op* op : sm::ops::table())
-    if (is_method(*op)) text += "Tensor " + std::string(op->name) + "(" + parameters(*op, 1, true) + ") const;\n";
+    if (is_method(*op))
+      text += cpp_result(*op) + " " + std::string(op->name) + "(" + parameters(*op, 1, true) + ") const;\n";
   return text;
 }
 
@@ -153,19 +158,19 @@ std::string definitions() {
         attrs += (attrs.empty() ? "" : ", ") + arg;
       if (i) call += ", " + arg;
     }
-    text += "\nTensor " + name + "(" + parameters(*op, 0, false) + ") {\n  static const ops::Op& op = ops::find(\"" +
-            name + "\");\n";
+    text += "\n" + cpp_result(*op) + " " + name + "(" + parameters(*op, 0, false) +
+            ") {\n  static const ops::Op& op = ops::find(\"" + name + "\");\n";
     if (!list.empty())
       text += "  std::vector<const Tensor*> inputs;\n  inputs.reserve(" + list +
               ".size());\n  for (const Tensor& item : " + list + ") inputs.push_back(&item);\n";
     else if (!inputs.empty())
       text += "  const Tensor* const inputs[] = {" + inputs + "};\n";
     if (!attrs.empty()) text += "  const ops::Attr attrs[] = {" + attrs + "};\n";
-    text += std::string("  return ops::run(op, ") + (inputs.empty() && list.empty() ? "{}" : "inputs") + ", " +
-            (attrs.empty() ? "{}" : "attrs") + ");\n}\n";
+    text += std::string("  return ops::run") + (is_many(*op) ? "_many" : "") + "(op, " +
+            (inputs.empty() && list.empty() ? "{}" : "inputs") + ", " + (attrs.empty() ? "{}" : "attrs") + ");\n}\n";
     if (is_method(*op))
-      text += "Tensor Tensor::" + name + "(" + parameters(*op, 1, false) + ") const { return sm::" + name + "(" + call +
-              "); }\n";
+      text += cpp_result(*op) + " Tensor::" + name + "(" + parameters(*op, 1, false) + ") const { return sm::" + name +
+              "(" + call + "); }\n";
   }
   return text + "\n}  // namespace sm\n";
 }
@@ -258,6 +263,16 @@ std::string script_parameters(const Op& op, size_t first) {
   return text;
 }
 
+// Several of different kinds are a tuple.
+std::string script_result(const Op& op) {
+  if (!is_many(op)) return "Tensor";
+  if (op.outputs.find(',') == std::string_view::npos) return "Tensor[]";
+  std::string text = "[Tensor";
+  for (char letter : op.outputs)
+    if (letter == ',') text += ", Tensor";
+  return text + "]";
+}
+
 std::string script_comment(const Op& op, const std::string& indent) {
   std::string defaults;
   for (const Arg& arg : op.args)
@@ -279,10 +294,11 @@ std::string script_types() {
     for (const std::string& name : js_names(*op)) {
       const std::string safe = name == "var" ? "_var" : name;
       text += "\n" + script_comment(*op, "") + (name == "var" ? "declare" : "export declare") + " function " + safe +
-              "(" + script_parameters(*op, 0) + "): Tensor\n";
+              "(" + script_parameters(*op, 0) + "): " + script_result(*op) + "\n";
       if (name == "var") text += "export { _var as var }\n";
       if (is_method(*op))
-        methods += script_comment(*op, "  ") + "  " + name + "(" + script_parameters(*op, 1) + "): Tensor\n";
+        methods += script_comment(*op, "  ") + "  " + name + "(" + script_parameters(*op, 1) +
+                   "): " + script_result(*op) + "\n";
     }
   return text + methods + "}\n";
 }

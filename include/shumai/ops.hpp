@@ -256,7 +256,7 @@ Tensor concatenate(const std::vector<Tensor>& tensors, int64_t axis = 0);
 Tensor stack(const std::vector<Tensor>& tensors, int64_t axis = 0);
 
 // `before[i]` and `after[i]` elements of `value` around the tensor along each axis i.
-Tensor pad(const Tensor& tensor, const Dims& before, const Dims& after, double value = 0.0);
+Tensor pad_constant(const Tensor& tensor, const Dims& before, const Dims& after, double value = 0.0);
 
 // The same values laid out row by row without gaps; shares the storage when they already are.
 Tensor contiguous(const Tensor& tensor);
@@ -313,6 +313,90 @@ Tensor take_gradient(const Tensor& gradient, const Tensor& indices, const Dims& 
 // Row `indices[...]` of a weight [rows, size] for each index, along a new last axis; indices are 0
 // or more.
 Tensor embedding(const Tensor& weight, const Tensor& indices);
+
+// The element at indices[..., k, ...] along `axis` for each index, in place on the other axes,
+// where the indices may be shorter than the tensor. Negative indices count from the end.
+Tensor gather(const Tensor& tensor, const Tensor& indices, int64_t axis = 0);
+
+// The tensor with values[..., k, ...] at indices[..., k, ...] along `axis`, in place on the other
+// axes. `values` broadcasts to the indices' shape, or is longer, and then its first part counts.
+// Where an index comes up repeatedly the last value stays, and only that one gets a gradient.
+Tensor scatter(const Tensor& tensor, const Tensor& indices, const Tensor& values, int64_t axis = 0);
+
+// The tensor with values[..., k, ...] added at indices[..., k, ...] along `axis`, in order;
+// otherwise like scatter. 16-bit floats are summed in float32.
+Tensor scatter_add(const Tensor& tensor, const Tensor& indices, const Tensor& values, int64_t axis = 0);
+
+// The elements where `mask` isn't zero, in row order; rank 1. Tensor and mask broadcast.
+Tensor masked_select(const Tensor& tensor, const Tensor& mask);
+
+// The tensor with `value`, which broadcasts, where `mask` isn't zero; of the tensor's dtype.
+Tensor masked_fill(const Tensor& tensor, const Tensor& mask, const Tensor& value);
+
+// The positions of the elements that aren't zero, in row order, as [count, ndim]; int64.
+Tensor nonzero(const Tensor& tensor);
+
+// The elements in order along `axis`. NaN counts as the largest; argsort gives the positions.
+Tensor sort(const Tensor& tensor, int64_t axis = -1, bool descending = false);
+
+// The positions along `axis` of the elements in order; int64. Equal ones stay in the order that
+// they are in, and NaN counts as the largest.
+Tensor argsort(const Tensor& tensor, int64_t axis = -1, bool descending = false);
+
+// The `k` largest (or smallest) elements along `axis`, in order, and their positions there. NaN
+// counts as the largest; of equal elements the first come first.
+std::vector<Tensor> topk(const Tensor& tensor, int64_t k, int64_t axis = -1, bool largest = true);
+
+// The element in the middle over `axes`, all of them when empty: the lower one of two, NaN if there
+// is one. That element gets the gradient.
+Tensor median(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+
+// The sum of the elements up to each one along `axis`, or from each one on when `reverse`. Integers
+// and booleans give int64.
+Tensor cumsum(const Tensor& tensor, int64_t axis, bool reverse = false);
+
+// The product over `axes`, all of them when empty. Integers and booleans give int64. Where there
+// are zeros the gradients are right, too.
+Tensor prod(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+
+// How many elements over `axes`, all of them when empty, aren't zero; int64.
+Tensor count_nonzero(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+
+// The tensor repeated `repeats[i]` times along each axis. The shorter of its shape and `repeats` is
+// extended by ones at the front.
+Tensor tile(const Tensor& tensor, const Dims& repeats);
+
+// The elements in reverse order along `axes`, all of them when empty. A view.
+Tensor flip(const Tensor& tensor, const Dims& axes = {});
+
+// The elements moved on by `shifts[i]` along `axes[i]`, those at the end to the start. Without axes
+// one shift moves all elements in row order.
+Tensor roll(const Tensor& tensor, const Dims& shifts, const Dims& axes = {});
+
+// Parts along `axis`: of one size, the last maybe smaller, or of several sizes that add up to the
+// axis's, as PyTorch's split. Views.
+std::vector<Tensor> split(const Tensor& tensor, const Dims& sizes, int64_t axis = 0);
+
+// `before[i]` and `after[i]` more elements along each axis i, by `mode`: constant (`value`), edge
+// (or replicate: the nearest), reflect (mirrored without the edge), symmetric (with it), wrap (or
+// circular).
+Tensor pad(const Tensor& tensor, const Dims& before, const Dims& after, double value = 0.0, const std::string& mode = "constant");
+
+// The last two axes' elements on and above the `diagonal`-th diagonal, zeros elsewhere.
+Tensor triu(const Tensor& tensor, int64_t diagonal = 0);
+
+// The last two axes' elements on and below the `diagonal`-th diagonal, zeros elsewhere.
+Tensor tril(const Tensor& tensor, int64_t diagonal = 0);
+
+// The elements of `axis1` and `axis2` whose positions differ by `offset`, as a new last axis. A
+// view.
+Tensor diagonal(const Tensor& tensor, int64_t offset = 0, int64_t axis1 = 0, int64_t axis2 = 1);
+
+// Zeros of `shape` with the tensor where diagonal of the same arguments would look: its gradient.
+Tensor undiagonal(const Tensor& tensor, const Dims& shape, int64_t offset = 0, int64_t axis1 = 0, int64_t axis2 = 1);
+
+// Of a vector, the square matrix with it on the `offset`-th diagonal; of a matrix, that diagonal.
+Tensor diag(const Tensor& tensor, int64_t offset = 0);
 
 // x W + b: [..., in] times a weight [in, out] (the transpose of PyTorch's), plus a bias [out] if
 // there is one.

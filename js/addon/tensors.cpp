@@ -48,6 +48,7 @@ napi_value table(const Arguments& arguments) {
     const napi_value row = object(env);
     set(env, row, "name", text(env, op.name));
     set(env, row, "js", text(env, op.js));
+    set(env, row, "many", boolean(env, op.forward_many != nullptr));
     set(env, row, "differentiable", boolean(env, op.gradient.differentiable()));
     const napi_value args = array(env, op.args.size());
     for (uint32_t k = 0; k < op.args.size(); ++k) {
@@ -86,7 +87,14 @@ Attr to_attr(napi_env env, const Arg& arg, napi_value value) {
   }
 }
 
-// run(op, ...arguments), tensors as handles.
+// The handles of several tensors.
+napi_value add_all(napi_env env, const std::vector<Tensor>& tensors) {
+  const napi_value out = array(env, tensors.size());
+  for (uint32_t i = 0; i < tensors.size(); ++i) set(env, out, i, integer(env, add(env, tensors[i])));
+  return out;
+}
+
+// run(op, ...arguments), tensors as handles; an array of handles for an op with several outputs.
 napi_value run_op(const Arguments& arguments) {
   const napi_env env = arguments.env();
   const auto rows = ops::table();
@@ -112,6 +120,7 @@ napi_value run_op(const Arguments& arguments) {
     }
   }
   const ops::Inputs used = list.empty() ? ops::Inputs(inputs.data(), count) : ops::Inputs(list);
+  if (op.forward_many) return add_all(env, ops::run_many(op, used, attrs));
   return integer(env, add(env, ops::run(op, used, attrs)));
 }
 

@@ -509,7 +509,7 @@ export declare function stack(tensors: TensorLike[], axis?: number): Tensor
  * `before[i]` and `after[i]` elements of `value` around the tensor along each axis i. Defaults: value = 0.0.
  * Differentiable.
  */
-export declare function pad(tensor: TensorLike, before: number | readonly number[], after: number | readonly number[], value?: number): Tensor
+export declare function padConstant(tensor: TensorLike, before: number | readonly number[], after: number | readonly number[], value?: number): Tensor
 
 /**
  * The same values laid out row by row without gaps; shares the storage when they already are. Differentiable.
@@ -610,6 +610,147 @@ export declare function takeGradient(gradient: TensorLike, indices: TensorLike, 
  * Differentiable.
  */
 export declare function embedding(weight: TensorLike, indices: TensorLike): Tensor
+
+/**
+ * The element at indices[..., k, ...] along `axis` for each index, in place on the other axes, where the
+ * indices may be shorter than the tensor. Negative indices count from the end. Defaults: axis = 0.
+ * Differentiable.
+ */
+export declare function gather(tensor: TensorLike, indices: TensorLike, axis?: number): Tensor
+
+/**
+ * The tensor with values[..., k, ...] at indices[..., k, ...] along `axis`, in place on the other axes.
+ * `values` broadcasts to the indices' shape, or is longer, and then its first part counts. Where an index
+ * comes up repeatedly the last value stays, and only that one gets a gradient. Defaults: axis = 0.
+ * Differentiable.
+ */
+export declare function scatter(tensor: TensorLike, indices: TensorLike, values: TensorLike, axis?: number): Tensor
+
+/**
+ * The tensor with values[..., k, ...] added at indices[..., k, ...] along `axis`, in order; otherwise like
+ * scatter. 16-bit floats are summed in float32. Defaults: axis = 0. Differentiable.
+ */
+export declare function scatterAdd(tensor: TensorLike, indices: TensorLike, values: TensorLike, axis?: number): Tensor
+
+/**
+ * The elements where `mask` isn't zero, in row order; rank 1. Tensor and mask broadcast. Differentiable.
+ */
+export declare function maskedSelect(tensor: TensorLike, mask: TensorLike): Tensor
+
+/**
+ * The tensor with `value`, which broadcasts, where `mask` isn't zero; of the tensor's dtype. Differentiable.
+ */
+export declare function maskedFill(tensor: TensorLike, mask: TensorLike, value: TensorLike): Tensor
+
+/**
+ * The positions of the elements that aren't zero, in row order, as [count, ndim]; int64. Not differentiable:
+ * positions don't vary with the elements.
+ */
+export declare function nonzero(tensor: TensorLike): Tensor
+
+/**
+ * The elements in order along `axis`. NaN counts as the largest; argsort gives the positions. Defaults: axis
+ * = -1, descending = false. Differentiable.
+ */
+export declare function sort(tensor: TensorLike, axis?: number, descending?: boolean): Tensor
+
+/**
+ * The positions along `axis` of the elements in order; int64. Equal ones stay in the order that they are in,
+ * and NaN counts as the largest. Defaults: axis = -1, descending = false. Not differentiable: positions don't
+ * vary with the elements.
+ */
+export declare function argsort(tensor: TensorLike, axis?: number, descending?: boolean): Tensor
+
+/**
+ * The `k` largest (or smallest) elements along `axis`, in order, and their positions there. NaN counts as the
+ * largest; of equal elements the first come first. Defaults: axis = -1, largest = true. Differentiable.
+ */
+export declare function topk(tensor: TensorLike, k: number, axis?: number, largest?: boolean): [Tensor, Tensor]
+
+/**
+ * The element in the middle over `axes`, all of them when empty: the lower one of two, NaN if there is one.
+ * That element gets the gradient. Defaults: axes = [], keepDims = false. Differentiable.
+ */
+export declare function median(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * The sum of the elements up to each one along `axis`, or from each one on when `reverse`. Integers and
+ * booleans give int64. Defaults: reverse = false. Differentiable.
+ */
+export declare function cumsum(tensor: TensorLike, axis: number, reverse?: boolean): Tensor
+
+/**
+ * The product over `axes`, all of them when empty. Integers and booleans give int64. Where there are zeros
+ * the gradients are right, too. Defaults: axes = [], keepDims = false. Differentiable.
+ */
+export declare function prod(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * How many elements over `axes`, all of them when empty, aren't zero; int64. Defaults: axes = [], keepDims =
+ * false. Not differentiable: a count doesn't vary with the elements.
+ */
+export declare function countNonzero(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+
+/**
+ * The tensor repeated `repeats[i]` times along each axis. The shorter of its shape and `repeats` is extended
+ * by ones at the front. Differentiable.
+ */
+export declare function tile(tensor: TensorLike, repeats: number | readonly number[]): Tensor
+
+/**
+ * The elements in reverse order along `axes`, all of them when empty. A view. Defaults: axes = [].
+ * Differentiable.
+ */
+export declare function flip(tensor: TensorLike, axes?: number | readonly number[]): Tensor
+
+/**
+ * The elements moved on by `shifts[i]` along `axes[i]`, those at the end to the start. Without axes one shift
+ * moves all elements in row order. Defaults: axes = []. Differentiable.
+ */
+export declare function roll(tensor: TensorLike, shifts: number | readonly number[], axes?: number | readonly number[]): Tensor
+
+/**
+ * Parts along `axis`: of one size, the last maybe smaller, or of several sizes that add up to the axis's, as
+ * PyTorch's split. Views. Defaults: axis = 0. Differentiable.
+ */
+export declare function split(tensor: TensorLike, sizes: number | readonly number[], axis?: number): Tensor[]
+
+/**
+ * `before[i]` and `after[i]` more elements along each axis i, by `mode`: constant (`value`), edge (or
+ * replicate: the nearest), reflect (mirrored without the edge), symmetric (with it), wrap (or circular).
+ * Defaults: value = 0.0, mode = "constant". Differentiable.
+ */
+export declare function pad(tensor: TensorLike, before: number | readonly number[], after: number | readonly number[], value?: number, mode?: string): Tensor
+
+/**
+ * The last two axes' elements on and above the `diagonal`-th diagonal, zeros elsewhere. Defaults: diagonal =
+ * 0. Differentiable.
+ */
+export declare function triu(tensor: TensorLike, diagonal?: number): Tensor
+
+/**
+ * The last two axes' elements on and below the `diagonal`-th diagonal, zeros elsewhere. Defaults: diagonal =
+ * 0. Differentiable.
+ */
+export declare function tril(tensor: TensorLike, diagonal?: number): Tensor
+
+/**
+ * The elements of `axis1` and `axis2` whose positions differ by `offset`, as a new last axis. A view.
+ * Defaults: offset = 0, axis1 = 0, axis2 = 1. Differentiable.
+ */
+export declare function diagonal(tensor: TensorLike, offset?: number, axis1?: number, axis2?: number): Tensor
+
+/**
+ * Zeros of `shape` with the tensor where diagonal of the same arguments would look: its gradient. Defaults:
+ * offset = 0, axis1 = 0, axis2 = 1. Differentiable.
+ */
+export declare function undiagonal(tensor: TensorLike, shape: number | readonly number[], offset?: number, axis1?: number, axis2?: number): Tensor
+
+/**
+ * Of a vector, the square matrix with it on the `offset`-th diagonal; of a matrix, that diagonal. Defaults:
+ * offset = 0. Differentiable.
+ */
+export declare function diag(tensor: TensorLike, offset?: number): Tensor
 
 /**
  * x W + b: [..., in] times a weight [in, out] (the transpose of PyTorch's), plus a bias [out] if there is
@@ -1015,7 +1156,7 @@ export interface TensorOps {
    * `before[i]` and `after[i]` elements of `value` around the tensor along each axis i. Defaults: value =
    * 0.0. Differentiable.
    */
-  pad(before: number | readonly number[], after: number | readonly number[], value?: number): Tensor
+  padConstant(before: number | readonly number[], after: number | readonly number[], value?: number): Tensor
   /**
    * The same values laid out row by row without gaps; shares the storage when they already are.
    * Differentiable.
@@ -1102,6 +1243,125 @@ export interface TensorOps {
    * Differentiable.
    */
   embedding(indices: TensorLike): Tensor
+  /**
+   * The element at indices[..., k, ...] along `axis` for each index, in place on the other axes, where the
+   * indices may be shorter than the tensor. Negative indices count from the end. Defaults: axis = 0.
+   * Differentiable.
+   */
+  gather(indices: TensorLike, axis?: number): Tensor
+  /**
+   * The tensor with values[..., k, ...] at indices[..., k, ...] along `axis`, in place on the other axes.
+   * `values` broadcasts to the indices' shape, or is longer, and then its first part counts. Where an index
+   * comes up repeatedly the last value stays, and only that one gets a gradient. Defaults: axis = 0.
+   * Differentiable.
+   */
+  scatter(indices: TensorLike, values: TensorLike, axis?: number): Tensor
+  /**
+   * The tensor with values[..., k, ...] added at indices[..., k, ...] along `axis`, in order; otherwise like
+   * scatter. 16-bit floats are summed in float32. Defaults: axis = 0. Differentiable.
+   */
+  scatterAdd(indices: TensorLike, values: TensorLike, axis?: number): Tensor
+  /**
+   * The elements where `mask` isn't zero, in row order; rank 1. Tensor and mask broadcast. Differentiable.
+   */
+  maskedSelect(mask: TensorLike): Tensor
+  /**
+   * The tensor with `value`, which broadcasts, where `mask` isn't zero; of the tensor's dtype.
+   * Differentiable.
+   */
+  maskedFill(mask: TensorLike, value: TensorLike): Tensor
+  /**
+   * The positions of the elements that aren't zero, in row order, as [count, ndim]; int64. Not
+   * differentiable: positions don't vary with the elements.
+   */
+  nonzero(): Tensor
+  /**
+   * The elements in order along `axis`. NaN counts as the largest; argsort gives the positions. Defaults:
+   * axis = -1, descending = false. Differentiable.
+   */
+  sort(axis?: number, descending?: boolean): Tensor
+  /**
+   * The positions along `axis` of the elements in order; int64. Equal ones stay in the order that they are
+   * in, and NaN counts as the largest. Defaults: axis = -1, descending = false. Not differentiable: positions
+   * don't vary with the elements.
+   */
+  argsort(axis?: number, descending?: boolean): Tensor
+  /**
+   * The `k` largest (or smallest) elements along `axis`, in order, and their positions there. NaN counts as
+   * the largest; of equal elements the first come first. Defaults: axis = -1, largest = true. Differentiable.
+   */
+  topk(k: number, axis?: number, largest?: boolean): [Tensor, Tensor]
+  /**
+   * The element in the middle over `axes`, all of them when empty: the lower one of two, NaN if there is one.
+   * That element gets the gradient. Defaults: axes = [], keepDims = false. Differentiable.
+   */
+  median(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * The sum of the elements up to each one along `axis`, or from each one on when `reverse`. Integers and
+   * booleans give int64. Defaults: reverse = false. Differentiable.
+   */
+  cumsum(axis: number, reverse?: boolean): Tensor
+  /**
+   * The product over `axes`, all of them when empty. Integers and booleans give int64. Where there are zeros
+   * the gradients are right, too. Defaults: axes = [], keepDims = false. Differentiable.
+   */
+  prod(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * How many elements over `axes`, all of them when empty, aren't zero; int64. Defaults: axes = [], keepDims
+   * = false. Not differentiable: a count doesn't vary with the elements.
+   */
+  countNonzero(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  /**
+   * The tensor repeated `repeats[i]` times along each axis. The shorter of its shape and `repeats` is
+   * extended by ones at the front. Differentiable.
+   */
+  tile(repeats: number | readonly number[]): Tensor
+  /**
+   * The elements in reverse order along `axes`, all of them when empty. A view. Defaults: axes = [].
+   * Differentiable.
+   */
+  flip(axes?: number | readonly number[]): Tensor
+  /**
+   * The elements moved on by `shifts[i]` along `axes[i]`, those at the end to the start. Without axes one
+   * shift moves all elements in row order. Defaults: axes = []. Differentiable.
+   */
+  roll(shifts: number | readonly number[], axes?: number | readonly number[]): Tensor
+  /**
+   * Parts along `axis`: of one size, the last maybe smaller, or of several sizes that add up to the axis's,
+   * as PyTorch's split. Views. Defaults: axis = 0. Differentiable.
+   */
+  split(sizes: number | readonly number[], axis?: number): Tensor[]
+  /**
+   * `before[i]` and `after[i]` more elements along each axis i, by `mode`: constant (`value`), edge (or
+   * replicate: the nearest), reflect (mirrored without the edge), symmetric (with it), wrap (or circular).
+   * Defaults: value = 0.0, mode = "constant". Differentiable.
+   */
+  pad(before: number | readonly number[], after: number | readonly number[], value?: number, mode?: string): Tensor
+  /**
+   * The last two axes' elements on and above the `diagonal`-th diagonal, zeros elsewhere. Defaults: diagonal
+   * = 0. Differentiable.
+   */
+  triu(diagonal?: number): Tensor
+  /**
+   * The last two axes' elements on and below the `diagonal`-th diagonal, zeros elsewhere. Defaults: diagonal
+   * = 0. Differentiable.
+   */
+  tril(diagonal?: number): Tensor
+  /**
+   * The elements of `axis1` and `axis2` whose positions differ by `offset`, as a new last axis. A view.
+   * Defaults: offset = 0, axis1 = 0, axis2 = 1. Differentiable.
+   */
+  diagonal(offset?: number, axis1?: number, axis2?: number): Tensor
+  /**
+   * Zeros of `shape` with the tensor where diagonal of the same arguments would look: its gradient. Defaults:
+   * offset = 0, axis1 = 0, axis2 = 1. Differentiable.
+   */
+  undiagonal(shape: number | readonly number[], offset?: number, axis1?: number, axis2?: number): Tensor
+  /**
+   * Of a vector, the square matrix with it on the `offset`-th diagonal; of a matrix, that diagonal. Defaults:
+   * offset = 0. Differentiable.
+   */
+  diag(offset?: number): Tensor
   /**
    * x W + b: [..., in] times a weight [in, out] (the transpose of PyTorch's), plus a bias [out] if there is
    * one. Differentiable.

@@ -418,12 +418,13 @@ function makeGeneral(code, name, args) {
     const operands = makeTensors(args, given, made)
     prepare()
     const numbers = []
-    const out = wrap(native.run(code, ...args.map((arg, i) => convert(name, arg, operands[i], operands, numbers))))
+    const result = native.run(code, ...args.map((arg, i) => convert(name, arg, operands[i], operands, numbers)))
+    const outputs = (Array.isArray(result) ? result : [result]).map(wrap)
     for (const handle of numbers) native.dispose(handle)
-    for (const item of given.flat()) if (item instanceof Tensor) inheritSteps(out, item)
+    for (const item of given.flat()) if (item instanceof Tensor) for (const out of outputs) inheritSteps(out, item)
     // The graph holds what it needs of these; here they are only kept until the operation has run.
     for (const tensor of made) tensor.dispose()
-    return out
+    return Array.isArray(result) ? outputs : outputs[0]
   }
 }
 
@@ -473,8 +474,9 @@ function makeFirst(code, general, count) {
   }
 }
 
-function makeOp(code, name, args) {
+function makeOp(code, name, args, many) {
   const general = makeGeneral(code, name, args)
+  if (many) return general
   const kinds = args.map(({ kind, index }) => (index ? 'index' : kind))
   if (kinds.join() === 'tensor') return makeUnary(code, general)
   if (kinds.join() === 'tensor,tensor') return makeBinary(code, general)
@@ -485,7 +487,7 @@ function makeOp(code, name, args) {
 /** Every operation by each of its JavaScript names. */
 export const ops = {}
 native.table().forEach((row, code) => {
-  const run = makeOp(code, row.name, row.args)
+  const run = makeOp(code, row.name, row.args, row.many)
   for (const name of row.js.split(' ')) {
     ops[name] = run
     if (row.args[0]?.kind !== 'tensor') continue

@@ -23,4 +23,17 @@ void take(const Tensor& x, const Along& view, std::span<const int64_t> indices, 
 // `view`. A float16 or bfloat16 `values` goes with a float32 `out`.
 void add_taken(const Tensor& values, const Along& view, std::span<const int64_t> indices, const Tensor& out);
 
+// In the next three, `indices` has the shape of what is picked, row by row, and
+// says where along `axis` each element is; on the other axes it is in place.
+// That shape fits into the tensor's but for `axis`. Tensors may be strided
+// unless said otherwise.
+
+// out[..., k, ...] = x[..., indices[..., k, ...], ...], with `out` contiguous.
+void gather(const Tensor& x, int axis, const Shape& shape, std::span<const int64_t> indices, const Tensor& out);
+// out[..., indices[..., k, ...], ...] = values[..., k, ...], with `values` contiguous; the last of several stays.
+void scatter(const Tensor& values, int axis, const Shape& shape, std::span<const int64_t> indices, const Tensor& out);
+// The same with +=, in order.
+void scatter_add(const Tensor& values, int axis, const Shape& shape, std::span<const int64_t> indices,
+                 const Tensor& out);
+
 }  // namespace sm::kernels

@@ -570,13 +570,13 @@ Tensor stack(const std::vector<Tensor>& tensors, int64_t axis) {
   return ops::run(op, inputs, attrs);
 }
 
-Tensor pad(const Tensor& tensor, const Dims& before, const Dims& after, double value) {
-  static const ops::Op& op = ops::find("pad");
+Tensor pad_constant(const Tensor& tensor, const Dims& before, const Dims& after, double value) {
+  static const ops::Op& op = ops::find("pad_constant");
   const Tensor* const inputs[] = {&tensor};
   const ops::Attr attrs[] = {before, after, value};
   return ops::run(op, inputs, attrs);
 }
-Tensor Tensor::pad(const Dims& before, const Dims& after, double value) const { return sm::pad(*this, before, after, value); }
+Tensor Tensor::pad_constant(const Dims& before, const Dims& after, double value) const { return sm::pad_constant(*this, before, after, value); }
 
 Tensor contiguous(const Tensor& tensor) {
   static const ops::Op& op = ops::find("contiguous");
@@ -694,6 +694,187 @@ Tensor embedding(const Tensor& weight, const Tensor& indices) {
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::embedding(const Tensor& indices) const { return sm::embedding(*this, indices); }
+
+Tensor gather(const Tensor& tensor, const Tensor& indices, int64_t axis) {
+  static const ops::Op& op = ops::find("gather");
+  const Tensor* const inputs[] = {&tensor, &indices};
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::gather(const Tensor& indices, int64_t axis) const { return sm::gather(*this, indices, axis); }
+
+Tensor scatter(const Tensor& tensor, const Tensor& indices, const Tensor& values, int64_t axis) {
+  static const ops::Op& op = ops::find("scatter");
+  const Tensor* const inputs[] = {&tensor, &indices, &values};
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::scatter(const Tensor& indices, const Tensor& values, int64_t axis) const { return sm::scatter(*this, indices, values, axis); }
+
+Tensor scatter_add(const Tensor& tensor, const Tensor& indices, const Tensor& values, int64_t axis) {
+  static const ops::Op& op = ops::find("scatter_add");
+  const Tensor* const inputs[] = {&tensor, &indices, &values};
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::scatter_add(const Tensor& indices, const Tensor& values, int64_t axis) const { return sm::scatter_add(*this, indices, values, axis); }
+
+Tensor masked_select(const Tensor& tensor, const Tensor& mask) {
+  static const ops::Op& op = ops::find("masked_select");
+  const Tensor* const inputs[] = {&tensor, &mask};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::masked_select(const Tensor& mask) const { return sm::masked_select(*this, mask); }
+
+Tensor masked_fill(const Tensor& tensor, const Tensor& mask, const Tensor& value) {
+  static const ops::Op& op = ops::find("masked_fill");
+  const Tensor* const inputs[] = {&tensor, &mask, &value};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::masked_fill(const Tensor& mask, const Tensor& value) const { return sm::masked_fill(*this, mask, value); }
+
+Tensor nonzero(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("nonzero");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::nonzero() const { return sm::nonzero(*this); }
+
+Tensor sort(const Tensor& tensor, int64_t axis, bool descending) {
+  static const ops::Op& op = ops::find("sort");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis, descending};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::sort(int64_t axis, bool descending) const { return sm::sort(*this, axis, descending); }
+
+Tensor argsort(const Tensor& tensor, int64_t axis, bool descending) {
+  static const ops::Op& op = ops::find("argsort");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis, descending};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::argsort(int64_t axis, bool descending) const { return sm::argsort(*this, axis, descending); }
+
+std::vector<Tensor> topk(const Tensor& tensor, int64_t k, int64_t axis, bool largest) {
+  static const ops::Op& op = ops::find("topk");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {k, axis, largest};
+  return ops::run_many(op, inputs, attrs);
+}
+std::vector<Tensor> Tensor::topk(int64_t k, int64_t axis, bool largest) const { return sm::topk(*this, k, axis, largest); }
+
+Tensor median(const Tensor& tensor, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("median");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::median(const Dims& axes, bool keep_dims) const { return sm::median(*this, axes, keep_dims); }
+
+Tensor cumsum(const Tensor& tensor, int64_t axis, bool reverse) {
+  static const ops::Op& op = ops::find("cumsum");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis, reverse};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::cumsum(int64_t axis, bool reverse) const { return sm::cumsum(*this, axis, reverse); }
+
+Tensor prod(const Tensor& tensor, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("prod");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::prod(const Dims& axes, bool keep_dims) const { return sm::prod(*this, axes, keep_dims); }
+
+Tensor count_nonzero(const Tensor& tensor, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("count_nonzero");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::count_nonzero(const Dims& axes, bool keep_dims) const { return sm::count_nonzero(*this, axes, keep_dims); }
+
+Tensor tile(const Tensor& tensor, const Dims& repeats) {
+  static const ops::Op& op = ops::find("tile");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {repeats};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::tile(const Dims& repeats) const { return sm::tile(*this, repeats); }
+
+Tensor flip(const Tensor& tensor, const Dims& axes) {
+  static const ops::Op& op = ops::find("flip");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axes};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::flip(const Dims& axes) const { return sm::flip(*this, axes); }
+
+Tensor roll(const Tensor& tensor, const Dims& shifts, const Dims& axes) {
+  static const ops::Op& op = ops::find("roll");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {shifts, axes};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::roll(const Dims& shifts, const Dims& axes) const { return sm::roll(*this, shifts, axes); }
+
+std::vector<Tensor> split(const Tensor& tensor, const Dims& sizes, int64_t axis) {
+  static const ops::Op& op = ops::find("split");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {sizes, axis};
+  return ops::run_many(op, inputs, attrs);
+}
+std::vector<Tensor> Tensor::split(const Dims& sizes, int64_t axis) const { return sm::split(*this, sizes, axis); }
+
+Tensor pad(const Tensor& tensor, const Dims& before, const Dims& after, double value, const std::string& mode) {
+  static const ops::Op& op = ops::find("pad");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {before, after, value, mode};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::pad(const Dims& before, const Dims& after, double value, const std::string& mode) const { return sm::pad(*this, before, after, value, mode); }
+
+Tensor triu(const Tensor& tensor, int64_t diagonal) {
+  static const ops::Op& op = ops::find("triu");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {diagonal};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::triu(int64_t diagonal) const { return sm::triu(*this, diagonal); }
+
+Tensor tril(const Tensor& tensor, int64_t diagonal) {
+  static const ops::Op& op = ops::find("tril");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {diagonal};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::tril(int64_t diagonal) const { return sm::tril(*this, diagonal); }
+
+Tensor diagonal(const Tensor& tensor, int64_t offset, int64_t axis1, int64_t axis2) {
+  static const ops::Op& op = ops::find("diagonal");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {offset, axis1, axis2};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::diagonal(int64_t offset, int64_t axis1, int64_t axis2) const { return sm::diagonal(*this, offset, axis1, axis2); }
+
+Tensor undiagonal(const Tensor& tensor, const Dims& shape, int64_t offset, int64_t axis1, int64_t axis2) {
+  static const ops::Op& op = ops::find("undiagonal");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {shape, offset, axis1, axis2};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::undiagonal(const Dims& shape, int64_t offset, int64_t axis1, int64_t axis2) const { return sm::undiagonal(*this, shape, offset, axis1, axis2); }
+
+Tensor diag(const Tensor& tensor, int64_t offset) {
+  static const ops::Op& op = ops::find("diag");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {offset};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::diag(int64_t offset) const { return sm::diag(*this, offset); }
 
 Tensor linear(const Tensor& tensor, const Tensor& weight, const Tensor& bias) {
   static const ops::Op& op = ops::find("linear");

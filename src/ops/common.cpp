@@ -86,6 +86,41 @@ Shape reduced_shape(const Shape& shape, const Dims& axes, bool keep_dims) {
   return out;
 }
 
+namespace {
+
+// The axes that stay, then those of `axes`.
+Dims kept_first(int ndim, const Dims& axes) {
+  Dims order;
+  for (int i = 0; i < ndim; ++i)
+    if (!axes.contains(i)) order.push_back(i);
+  for (int64_t axis : axes) order.push_back(axis);
+  return order;
+}
+
+}  // namespace
+
+Tensor flattened(const Tensor& tensor, const Dims& axes) {
+  Shape shape = reduced_shape(tensor.shape(), axes, false);
+  int64_t count = 1;
+  for (int64_t axis : axes) count *= tensor.shape()[static_cast<int>(axis)];
+  shape.push_back(count);
+  return reshape(tensor.ndim() < 2 ? tensor : transpose(tensor, kept_first(tensor.ndim(), axes)), shape);
+}
+
+Tensor unflattened(const Tensor& tensor, const Shape& shape, const Dims& axes) {
+  const Dims order = kept_first(shape.size(), axes);
+  Shape moved = shape;
+  Dims inverse = order;
+  for (int i = 0; i < order.size(); ++i) {
+    moved[i] = shape[static_cast<int>(order[i])];
+    inverse[static_cast<int>(order[i])] = i;
+  }
+  const Tensor apart = reshape(tensor, moved);
+  return shape.size() < 2 ? apart : transpose(apart, inverse);
+}
+
+Tensor same_view(const Tensor& tensor) { return expand(tensor, tensor.shape()); }
+
 Tensor constant(double value, DType dtype) {
   Tensor out = make_tensor({}, dtype);
   kernels::fill(out, value);

@@ -45,6 +45,14 @@ Dims normalize_axes(const Dims& axes, int ndim, const char* op);
 // `shape` with `axes` made 1, or taken out.
 Shape reduced_shape(const Shape& shape, const Dims& axes, bool keep_dims);
 
+// `tensor` with `axes` (normalized) moved to the end and joined to one; differentiable.
+Tensor flattened(const Tensor& tensor, const Dims& axes);
+// The inverse, for a tensor that was of `shape`.
+Tensor unflattened(const Tensor& tensor, const Shape& shape, const Dims& axes);
+
+// The same tensor again, so that no result of an op is its input itself.
+Tensor same_view(const Tensor& tensor);
+
 // A fresh rank-0 tensor of `dtype`, not a plain number.
 Tensor constant(double value, DType dtype);
 

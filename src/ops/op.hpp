@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -45,6 +46,9 @@ inline Arg dims_arg(std::string_view name) { return {name, ArgKind::kDims, {}, f
 inline Arg dims_arg(std::string_view name, Dims fallback) { return {name, ArgKind::kDims, fallback, true}; }
 inline Arg dtype_arg(std::string_view name) { return {name, ArgKind::kDType, {}, false}; }
 inline Arg dtype_arg(std::string_view name, DType fallback) { return {name, ArgKind::kDType, fallback, true}; }
+inline Arg string_arg(std::string_view name, std::string fallback) {
+  return {name, ArgKind::kString, std::move(fallback), true};
+}
 
 struct Op;
 
@@ -135,11 +139,13 @@ struct RefArray {
 struct RefCall {
   std::vector<RefArray> inputs;
   std::vector<Attr> attrs;
+  size_t output = 0;  // which one is asked for, of an op with several
   const RefArray& in(int i) const { return inputs[i]; }
   bool flag(int i) const { return std::get<bool>(attrs[i]); }
   int64_t integer(int i) const { return std::get<int64_t>(attrs[i]); }
   double number(int i) const { return std::get<double>(attrs[i]); }
   const Dims& dims(int i) const { return std::get<Dims>(attrs[i]); }
+  const std::string& text(int i) const { return std::get<std::string>(attrs[i]); }
 };
 
 // What the op should compute, written apart from the kernels and as plainly as can be.
@@ -189,7 +195,12 @@ struct Op {
   std::string_view js;    // JavaScript; further names after spaces are aliases
   std::vector<Arg> args;
   std::string_view doc;  // shapes, dtypes, errors; the paper behind a formula
-  Tensor (*forward)(const Call&);
+  Tensor (*forward)(const Call&) = nullptr;
+  // In its place, for an op that gives several tensors; made of other ops, which
+  // record themselves. `outputs` says what they are, as in "values, int64
+  // indices"; the last serves the rest.
+  std::vector<Tensor> (*forward_many)(const Call&) = nullptr;
+  std::string_view outputs;
   Gradient gradient;
   Reference reference;
   Samples samples;
@@ -199,6 +210,8 @@ struct Op {
 // Computes `op` and, where an input requires gradients, records it. The one
 // way into every op.
 Tensor run(const Op& op, Inputs inputs, Attrs attrs);
+// The same for an op with several outputs.
+std::vector<Tensor> run_many(const Op& op, Inputs inputs, Attrs attrs);
 
 // All rows, in the order of the documentation. Built on first use.
 std::span<const Op* const> table();
@@ -215,6 +228,10 @@ std::span<const Op> shape_ops();
 std::span<const Op> matmul_ops();
 std::span<const Op> conv_ops();
 std::span<const Op> index_ops();
+std::span<const Op> gather_ops();
+std::span<const Op> sort_ops();
+std::span<const Op> scan_ops();
+std::span<const Op> rearrange_ops();
 std::span<const Op> nn_ops();
 std::span<const Op> attention_ops();
 

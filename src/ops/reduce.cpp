@@ -6,6 +6,7 @@
 #include "kernels/copy.hpp"
 #include "kernels/elementwise.hpp"
 #include "ops/common.hpp"
+#include "ops/reference.hpp"
 #include "shumai/ops.hpp"
 
 namespace sm::ops {
@@ -212,26 +213,8 @@ RefArray variance_reference(const RefCall& c) {
   return out;
 }
 
-// Applies f to each row along the axis of attribute 0.
-RefArray along_axis(const RefCall& c, const std::function<void(std::vector<double>&)>& f) {
-  RefArray out = c.in(0);
-  if (out.data.empty()) return out;
-  const int axis = normalize_axis(c.integer(0), out.shape.size(), "reference");
-  const size_t n = out.shape.empty() ? 1 : static_cast<size_t>(out.shape[axis]);
-  size_t stride = 1;
-  for (int i = axis + 1; i < out.shape.size(); ++i) stride *= static_cast<size_t>(out.shape[i]);
-  for (size_t start = 0; start < out.data.size(); ++start) {
-    if (start / stride % n != 0) continue;
-    std::vector<double> row;
-    for (size_t i = 0; i < n; ++i) row.push_back(out.data[start + i * stride]);
-    f(row);
-    for (size_t i = 0; i < n; ++i) out.data[start + i * stride] = row[i];
-  }
-  return out;
-}
-
 RefArray softmax_reference(const RefCall& c) {
-  return along_axis(c, [](std::vector<double>& row) {
+  return along_axis(c.in(0), c.integer(0), [](std::vector<double>& row) {
     double total = 0;
     for (double x : row) total += std::exp(x);
     for (double& x : row) x = std::exp(x) / total;

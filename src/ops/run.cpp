@@ -128,4 +128,6 @@ Tensor run(const Op& op, Inputs inputs, Attrs attrs) {
   return out;
 }
 
+std::vector<Tensor> run_many(const Op& op, Inputs inputs, Attrs attrs) { return op.forward_many({op, inputs, attrs}); }
+
 }  // namespace sm::ops

@@ -3,6 +3,7 @@
 #include "kernels/copy.hpp"
 #include "kernels/elementwise.hpp"
 #include "ops/common.hpp"
+#include "ops/reference.hpp"
 #include "shumai/ops.hpp"
 
 namespace sm::ops {
@@ -220,7 +221,7 @@ Tensor stack_forward(const Call& call) {
   return concatenate(rows, axis);
 }
 
-Tensor pad_forward(const Call& call) {
+Tensor pad_constant_forward(const Call& call) {
   const Tensor& x = call.in(0);
   const Dims& before = call.dims(0);
   const Dims& after = call.dims(1);
@@ -240,7 +241,7 @@ Tensor pad_forward(const Call& call) {
   return out;
 }
 
-Tensor pad_gradient(const GradientCall& c) {
+Tensor pad_constant_gradient(const GradientCall& c) {
   Tensor inside = c.gradient;
   for (int i = 0; i < c.shape(0).size(); ++i) inside = slice(inside, i, c.dims(0)[i], c.dims(0)[i] + c.shape(0)[i]);
   return inside;
@@ -254,31 +255,6 @@ Tensor astype_forward(const Call& call) {
 }
 
 RefArray same_data(const RefCall& c, Shape shape) { return {std::move(shape), c.in(0).data}; }
-
-// Builds an output whose element at each position is that of input 0 at `source(position)`; a negative index gives
-// `fallback`.
-template <class F>
-RefArray gathered(const RefArray& x, const Shape& shape, double fallback, F source) {
-  RefArray out{shape, {}};
-  const Dims strides = contiguous_strides(x.shape);
-  for (int64_t flat = 0; flat < elements_of(shape); ++flat) {
-    Dims at(shape.size(), 0);
-    int64_t rest = flat;
-    for (int i = shape.size() - 1; i >= 0; --i) {
-      at[i] = rest % shape[i];
-      rest /= shape[i];
-    }
-    const Dims from = source(at);
-    int64_t position = 0;
-    bool inside = true;
-    for (int i = 0; i < x.shape.size(); ++i) {
-      inside = inside && from[i] >= 0 && from[i] < x.shape[i];
-      position += from[i] * strides[i];
-    }
-    out.data.push_back(inside ? x.data[static_cast<size_t>(position)] : fallback);
-  }
-  return out;
-}
 
 RefArray transpose_reference(const RefCall& c) {
   const Dims axes = permutation(c.dims(0), c.in(0).shape.size(), "reference");
@@ -349,7 +325,7 @@ RefArray stack_reference(const RefCall& c) {
   return concatenate_reference(joined);
 }
 
-RefArray pad_reference(const RefCall& c) {
+RefArray pad_constant_reference(const RefCall& c) {
   Shape shape = c.in(0).shape;
   for (int i = 0; i < shape.size(); ++i) shape[i] += c.dims(0)[i] + c.dims(1)[i];
   return gathered(c.in(0), shape, c.number(2), [&](const Dims& at) {
@@ -442,10 +418,10 @@ std::span<const Op> shape_ops() {
        .doc = "Tensors of one shape along a new axis at `axis`.", .forward = stack_forward, .gradient = Gradient::composed(),
        .reference = stack_reference,
        .samples = {{{-2, 2}}, {{{Shape{2, 3}, Shape{2, 3}}, {int64_t{1}}}, {{Shape{}, Shape{}, Shape{}}, {int64_t{0}}}}}, .dtypes = DTypes::kAny},
-      {.name = "pad", .js = "pad",
+      {.name = "pad_constant", .js = "padConstant",
        .args = {tensor_arg("tensor"), dims_arg("before"), dims_arg("after"), float_arg("value", 0.0)},
-       .doc = "`before[i]` and `after[i]` elements of `value` around the tensor along each axis i.", .forward = pad_forward,
-       .gradient = {{kNothing, pad_gradient}}, .reference = pad_reference,
+       .doc = "`before[i]` and `after[i]` elements of `value` around the tensor along each axis i.", .forward = pad_constant_forward,
+       .gradient = {{kNothing, pad_constant_gradient}}, .reference = pad_constant_reference,
        .samples = {{{-2, 2}}, {{{Shape{2, 3}}, {Dims{1, 0}, Dims{0, 2}, 0.0}}, {{Shape{2}}, {Dims{1}, Dims{1}, -1.5}}, {{Shape{0}}, {Dims{2}, Dims{0}, 1.0}}}}},
       {.name = "contiguous", .js = "contiguous", .args = {tensor_arg("tensor")},
        .doc = "The same values laid out row by row without gaps; shares the storage when they already are.",

@@ -116,17 +116,8 @@ int64_t wrapped(double value, DType dtype) {
   return held.to_vector<int64_t>()[0];
 }
 
-}  // namespace
-
-std::string Case::to_string() const {
-  std::string text = std::string(op.name) + " #" + std::to_string(number);
-  for (const Shape& shape : shapes) text += " " + shape.to_string();
-  text += " (";
-  for (size_t i = 0; i < attrs.size(); ++i) text += (i ? ", " : "") + text_of(attrs[i]);
-  return text + ")";
-}
-
-std::vector<Case> cases_of(const Op& op) {
+// One case a sample, and one more for each dtype that a dtype argument may be.
+std::vector<Case> calls_of(const Op& op) {
   std::vector<Case> cases;
   const auto place = dtype_attr(op);
   for (size_t i = 0; i < op.samples.cases.size(); ++i) {
@@ -137,6 +128,40 @@ std::vector<Case> cases_of(const Op& op) {
       cases.push_back({op, sample.shapes, sample.attrs, i});
       cases.back().attrs[*place] = static_cast<DType>(dtype);
     }
+  }
+  return cases;
+}
+
+// Every output of one case.
+std::vector<Tensor> run_all(const Case& one, const std::vector<Tensor>& inputs) {
+  static const Tensor kLeftOut;
+  std::vector<const Tensor*> pointers;
+  pointers.reserve(inputs.size());
+  for (const Tensor& input : inputs) pointers.push_back(&input);
+  size_t wanted = 0;
+  for (const Arg& arg : one.op.args) wanted += arg.kind == ArgKind::kTensor || arg.kind == ArgKind::kOptionalTensor;
+  while (pointers.size() < wanted) pointers.push_back(&kLeftOut);
+  if (one.op.forward_many) return ops::run_many(one.op, pointers, one.attrs);
+  return {ops::run(one.op, pointers, one.attrs)};
+}
+
+}  // namespace
+
+std::string Case::to_string() const {
+  std::string text = std::string(op.name) + " #" + std::to_string(number);
+  for (const Shape& shape : shapes) text += " " + shape.to_string();
+  text += " (";
+  for (size_t i = 0; i < attrs.size(); ++i) text += (i ? ", " : "") + text_of(attrs[i]);
+  return text + ")" + (op.forward_many ? ", output " + std::to_string(output) : "");
+}
+
+std::vector<Case> cases_of(const Op& op) {
+  const std::vector<Case> calls = calls_of(op);
+  if (!op.forward_many) return calls;
+  std::vector<Case> cases;
+  for (Case one : calls) {
+    const size_t count = run_all(one, *draw(one, DType::f64)).size();
+    for (one.output = 0; one.output < count; ++one.output) cases.push_back(one);
   }
   return cases;
 }
@@ -204,25 +229,25 @@ Tensor direction(const Shape& shape, uint64_t seed) {
   return filled(shape, DType::f64, [&] { return 2 * uniform(random) - 1; });
 }
 
-Tensor run(const Case& one, const std::vector<Tensor>& inputs) {
-  static const Tensor kLeftOut;
-  std::vector<const Tensor*> pointers;
-  pointers.reserve(inputs.size());
-  for (const Tensor& input : inputs) pointers.push_back(&input);
-  size_t wanted = 0;
-  for (const Arg& arg : one.op.args) wanted += arg.kind == ArgKind::kTensor || arg.kind == ArgKind::kOptionalTensor;
-  while (pointers.size() < wanted) pointers.push_back(&kLeftOut);
-  return ops::run(one.op, pointers, one.attrs);
-}
+Tensor run(const Case& one, const std::vector<Tensor>& inputs) { return run_all(one, inputs)[one.output]; }
 
 RefArray reference(const Case& one, const std::vector<Tensor>& inputs) {
-  ops::RefCall call{{}, one.attrs};
+  ops::RefCall call{{}, one.attrs, one.output};
   for (const Tensor& input : inputs) call.inputs.push_back({input.shape(), input.to_vector<double>()});
   return one.op.reference(call);
 }
 
+// What the row calls the output of the case.
+static std::string_view output_name(const Case& one) {
+  std::string_view names = one.op.outputs;
+  for (size_t i = 0; i < one.output; ++i)
+    if (const size_t comma = names.find(", "); comma != std::string_view::npos) names.remove_prefix(comma + 2);
+  return names.substr(0, names.find(", "));
+}
+
 DType documented_dtype(const Case& one, const std::vector<Tensor>& inputs) {
   if (const auto place = dtype_attr(one.op)) return std::get<DType>(one.attrs[*place]);
+  if (output_name(one).starts_with("int64")) return DType::i64;
   const std::string_view doc = one.op.doc;
   const auto says = [&](std::string_view words) { return doc.find(words) != std::string_view::npos; };
   if (says("; boolean")) return DType::boolean;

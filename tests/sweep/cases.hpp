@@ -17,6 +17,7 @@ struct Case {
   std::vector<Shape> shapes;
   std::vector<ops::Attr> attrs;
   size_t number = 0;
+  size_t output = 0;  // the one that is compared, of an op with several
 
   std::string to_string() const;  // "sum #2 [2, 3, 4] ([1], false)"
 };

@@ -135,7 +135,9 @@ TEST_P(OpTable, RowIsComplete) {
   EXPECT_FALSE(op().doc.empty());
   EXPECT_TRUE(op().doc.empty() || op().doc.back() == '.') << op().doc;
   EXPECT_FALSE(op().js.empty());
-  ASSERT_NE(op().forward, nullptr);
+  ASSERT_NE(op().forward == nullptr, op().forward_many == nullptr);
+  EXPECT_EQ(op().outputs.empty(), op().forward != nullptr);
+  EXPECT_FALSE(op().forward_many && op().gradient.has_rules()) << "several outputs have no rules, compose them";
   const bool random = random_rows().count(std::string(op().name)) > 0;
   EXPECT_EQ(op().reference.exists(), !random) << "a row without a reference needs its own test in random_test.cpp";
   EXPECT_TRUE(random || !op().samples.cases.empty());

@@ -41,6 +41,62 @@ void take_rows(const std::byte* x, const Along& view, std::span<const int64_t> i
   }
 }
 
+// Calls visit(first, offset, n) for each row of `shape` among [begin, end): the row's first element, its offset without
+// the indexed axis in a tensor of `strides`, and its length.
+template <class Visit>
+void for_rows(const Shape& shape, Dims strides, int axis, int64_t begin, int64_t end, const Visit& visit) {
+  if (!strides.empty()) strides[axis] = 0;
+  const int last = shape.size() - 1;
+  const int64_t n = last < 0 ? 1 : shape[last];
+  for (int64_t row = begin; row < end; ++row) {
+    int64_t rest = row, offset = 0;
+    for (int i = last - 1; i >= 0; --i) {
+      offset += rest % shape[i] * strides[i];
+      rest /= shape[i];
+    }
+    visit(row * n, offset, n);
+  }
+}
+
+int64_t rows_of(const Shape& shape) { return shape.empty() ? 1 : elements_of(shape) / shape.back(); }
+
+// Calls visit(position in `indices`, offset in `tensor`) for all, in order, in ranges that run in parallel or all at
+// once.
+template <bool Parallel, class Visit>
+void for_picked(const Tensor& tensor, int axis, const Shape& shape, std::span<const int64_t> indices,
+                const Visit& visit) {
+  if (indices.empty()) return;
+  const Dims& strides = tensor.strides();
+  const int64_t along = strides.empty() ? 0 : strides[axis];
+  const int64_t step = strides.empty() || axis == shape.size() - 1 ? 0 : strides.back();
+  const auto range = [&](int64_t begin, int64_t end) {
+    for_rows(shape, strides, axis, begin, end, [&](int64_t first, int64_t offset, int64_t n) {
+      const int64_t* index = indices.data() + first;
+      for (int64_t i = 0; i < n; ++i) visit(first + i, offset + i * step + index[i] * along);
+    });
+  };
+  const int64_t rows = rows_of(shape);
+  if constexpr (Parallel)
+    parallel_for(rows, std::max<int64_t>(1, kGrainElements * rows / static_cast<int64_t>(indices.size())), range);
+  else
+    range(0, rows);
+}
+
+// Calls f(Type<T>{}) with an unsigned T of the size of the dtype's elements.
+template <class F>
+void with_size(DType dtype, F&& f) {
+  switch (size_of(dtype)) {
+    case 1:
+      return f(Type<uint8_t>{});
+    case 2:
+      return f(Type<uint16_t>{});
+    case 4:
+      return f(Type<uint32_t>{});
+    default:
+      return f(Type<uint64_t>{});
+  }
+}
+
 }  // namespace
 
 Along along(const Shape& shape, int axis) {
@@ -85,6 +141,36 @@ void add_taken(const Tensor& values, const Along& view, std::span<const int64_t>
         }
       }
     });
+  });
+}
+
+void gather(const Tensor& x, int axis, const Shape& shape, std::span<const int64_t> indices, const Tensor& out) {
+  with_size(x.dtype(), [&](auto type) {
+    using T = typename decltype(type)::type;
+    const T* from = x.impl()->as<T>();
+    T* to = out.impl()->as<T>();
+    for_picked<true>(x, axis, shape, indices, [=](int64_t i, int64_t offset) { to[i] = from[offset]; });
+  });
+}
+
+void scatter(const Tensor& values, int axis, const Shape& shape, std::span<const int64_t> indices, const Tensor& out) {
+  with_size(values.dtype(), [&](auto type) {
+    using T = typename decltype(type)::type;
+    const T* from = values.impl()->as<T>();
+    T* to = out.impl()->as<T>();
+    for_picked<false>(out, axis, shape, indices, [=](int64_t i, int64_t offset) { to[offset] = from[i]; });
+  });
+}
+
+void scatter_add(const Tensor& values, int axis, const Shape& shape, std::span<const int64_t> indices,
+                 const Tensor& out) {
+  with_type(values.dtype(), [&](auto type) {
+    using T = typename decltype(type)::type;
+    using C = Compute<T>;
+    const T* from = values.impl()->as<T>();
+    C* to = out.impl()->as<C>();
+    for_picked<false>(out, axis, shape, indices,
+                      [=](int64_t i, int64_t offset) { to[offset] = plus(to[offset], convert<C>(from[i])); });
   });
 }
 

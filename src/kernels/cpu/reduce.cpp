@@ -103,6 +103,22 @@ struct Sum {
   }
 };
 
+template <class T>
+struct Product {
+  using Acc = typename Sum<T>::Acc;
+  static Acc start() { return 1; }
+  static void add(Acc& acc, T value) {
+    if constexpr (std::is_same_v<Acc, double>)
+      acc *= static_cast<double>(convert<Compute<T>>(value));
+    else
+      acc = static_cast<Acc>(static_cast<uint64_t>(acc) * static_cast<uint64_t>(value));
+  }
+  static T finish(Acc acc) { return convert<T>(acc); }
+  static void run(Acc& acc, const char* at, int64_t step, int64_t n) {
+    for (int64_t i = 0; i < n; ++i, at += step) add(acc, *reinterpret_cast<const T*>(at));
+  }
+};
+
 template <class T, bool Largest>
 struct Extreme {
   using C = Compute<T>;
@@ -195,6 +211,9 @@ void reduce(Reduce kind, const Tensor& x, const Dims& axes, const Tensor& out) {
     switch (kind) {
       case Reduce::kSum:
         if constexpr (!std::is_same_v<T, bool>) reduce_with<T, T, Sum<T>>(split, base, out.impl()->as<T>());
+        return;
+      case Reduce::kProd:
+        if constexpr (!std::is_same_v<T, bool>) reduce_with<T, T, Product<T>>(split, base, out.impl()->as<T>());
         return;
       case Reduce::kMax:
         return reduce_with<T, T, Extreme<T, true>>(split, base, out.impl()->as<T>());

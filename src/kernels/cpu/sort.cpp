@@ -1,0 +1,125 @@
+#include "kernels/sort.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <vector>
+
+#include "kernels/parallel.hpp"
+#include "kernels/types.hpp"
+#include "tensor/impl.hpp"
+
+namespace sm::kernels {
+namespace {
+
+constexpr int64_t kGrainElements = 1 << 13;
+
+template <class T>
+using Key = std::conditional_t<sizeof(Compute<T>) <= 4, uint32_t, uint64_t>;
+
+// An unsigned number in the order of the elements: all NaN are the largest, and -0 is 0.
+template <class T>
+Key<T> key_of(T element) {
+  using C = Compute<T>;
+  using K = Key<T>;
+  constexpr K kSign = K{1} << (sizeof(K) * 8 - 1);
+  if constexpr (std::is_floating_point_v<C>) {
+    const C value = convert<C>(element);
+    if (value != value) return std::numeric_limits<K>::max();
+    const K bits = std::bit_cast<K>(value == C{} ? C{} : value);
+    return bits & kSign ? static_cast<K>(~bits) : bits | kSign;
+  } else if constexpr (std::is_signed_v<C>) {
+    return static_cast<K>(static_cast<std::make_signed_t<K>>(element)) ^ kSign;
+  } else {
+    return static_cast<K>(element);
+  }
+}
+
+// A key and the position that breaks its ties. Where both fit in 64 bits they are one number.
+struct Packed {
+  using Key = uint32_t;
+  uint64_t bits = 0;
+  Packed() = default;
+  Packed(uint32_t key, int64_t position) : bits(uint64_t{key} << 32 | static_cast<uint32_t>(position)) {}
+  uint32_t key() const { return static_cast<uint32_t>(bits >> 32); }
+  int64_t position() const { return static_cast<uint32_t>(bits); }
+  bool operator<(const Packed& other) const { return bits < other.bits; }
+};
+
+template <class K>
+struct Pair {
+  using Key = K;
+  K key_ = 0;
+  int64_t position_ = 0;
+  Pair() = default;
+  Pair(K key, int64_t position) : key_(key), position_(position) {}
+  K key() const { return key_; }
+  int64_t position() const { return position_; }
+  bool operator<(const Pair& other) const {
+    return key_ != other.key_ ? key_ < other.key_ : position_ < other.position_;
+  }
+};
+
+// Calls visit(items of a lane, where its results go, their step) for each lane along the axis.
+template <class T, class Item, class Visit>
+void for_lanes(const Tensor& x, const Along& view, bool flip, int64_t count, const Tensor& out, const Visit& visit) {
+  using K = typename Item::Key;
+  const T* from = x.impl()->as<T>();
+  int64_t* to = out.impl()->as<int64_t>();
+  const K mask = flip ? std::numeric_limits<K>::max() : K{0};
+  const int64_t grain = std::max<int64_t>(1, kGrainElements / std::max<int64_t>(view.size, 1));
+  parallel_for(view.outer * view.inner, grain, [&](int64_t begin, int64_t end) {
+    std::vector<Item> items(static_cast<size_t>(view.size));
+    for (int64_t lane = begin; lane < end; ++lane) {
+      const int64_t outer = lane / view.inner, inner = lane % view.inner;
+      const T* at = from + outer * view.size * view.inner + inner;
+      for (int64_t i = 0; i < view.size; ++i)
+        items[static_cast<size_t>(i)] = Item(static_cast<K>(key_of(at[i * view.inner]) ^ mask), i);
+      visit(items, to + outer * count * view.inner + inner, view.inner);
+    }
+  });
+}
+
+template <class Visit>
+void for_all_lanes(const Tensor& x, const Along& view, bool flip, int64_t count, const Tensor& out,
+                   const Visit& visit) {
+  with_type(x.dtype(), [&](auto type) {
+    using T = typename decltype(type)::type;
+    if constexpr (sizeof(Key<T>) == 4) {
+      if (view.size <= std::numeric_limits<uint32_t>::max())
+        return for_lanes<T, Packed>(x, view, flip, count, out, visit);
+    }
+    for_lanes<T, Pair<Key<T>>>(x, view, flip, count, out, visit);
+  });
+}
+
+}  // namespace
+
+void argsort(const Tensor& x, const Along& view, bool largest_first, int64_t count, const Tensor& out) {
+  if (out.elements() == 0) return;
+  for_all_lanes(x, view, largest_first, count, out, [count](auto& items, int64_t* to, int64_t step) {
+    const auto last = items.begin() + count;
+    if (last != items.end()) std::nth_element(items.begin(), last - 1, items.end());
+    std::sort(items.begin(), last);
+    for (auto item = items.begin(); item != last; ++item, to += step) *to = item->position();
+  });
+}
+
+void select(const Tensor& x, const Along& view, int64_t rank, const Tensor& out) {
+  if (out.elements() == 0) return;
+  const bool has_nan = is_floating(x.dtype());
+  for_all_lanes(x, view, false, 1, out, [=](auto& items, int64_t* to, int64_t) {
+    using Item = std::decay_t<decltype(items[0])>;
+    if (has_nan) {
+      for (const Item& item : items)
+        if (item.key() == std::numeric_limits<typename Item::Key>::max()) {
+          *to = item.position();
+          return;
+        }
+    }
+    std::nth_element(items.begin(), items.begin() + rank, items.end());
+    *to = items[static_cast<size_t>(rank)].position();
+  });
+}
+
+}  // namespace sm::kernels
