@@ -3,10 +3,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "shumai/gradients.hpp"
 #include "shumai/schedule.hpp"
@@ -22,9 +20,6 @@ namespace sm::optim {
 
 // weight -= learning_rate * gradient (Robbins and Monro, 1951).
 void sgd(const Gradients& gradients, double learning_rate = 1e-3);
-
-// Weights by the names that a checkpoint gives them.
-using NamedWeights = std::vector<std::pair<std::string, Tensor>>;
 
 // Any of the optimizers below: SGD, Adam and the others are Optimizers, made
 // with their own options and used alike, so that one can stand in for another.
@@ -53,18 +48,18 @@ class Optimizer {
   // "SGD", "Adam", "AdamW" or "RMSprop".
   std::string_view name() const;
 
-  // What is remembered, for a checkpoint: "learning_rate" (as it was set),
-  // "steps", and for each of `weights` that was updated "step/<name>" and, say, "exp_avg/<name>".
-  // Weights without a name here are left out. A snapshot without a copy: later
-  // updates don't reach it.
-  Tensors state(const NamedWeights& weights) const;
+  // What is remembered, for a checkpoint, of weights by their names, as in
+  // model.named_parameters(): "learning_rate" (as it was set), "steps", and for
+  // each of `weights` that was updated "step/<name>" and, say, "exp_avg/<name>".
+  // Others are left out. A snapshot without a copy: later updates don't reach it.
+  Tensors state(const Tensors& weights) const;
   // Continues exactly where state() was taken, with the weights of the same
   // names: the same gradients then give the same bits. Options and schedule
-  // aren't part of it. Throws Error, and changes nothing, for an entry that this optimizer
-  // doesn't keep or that is incomplete (kInvalidArgument), that belongs to none
-  // of `weights` (kNotFound), or of another shape or dtype (kShapeMismatch,
-  // kDTypeMismatch).
-  void load_state(const Tensors& state, const NamedWeights& weights) const;
+  // aren't part of it. Throws Error, and changes nothing, for an entry that
+  // this optimizer doesn't keep or that is incomplete (kInvalidArgument), that
+  // belongs to none of `weights` (kNotFound), or of another shape or dtype
+  // (kShapeMismatch, kDTypeMismatch).
+  void load_state(const Tensors& state, const Tensors& weights) const;
 
   // For the library itself.
   class Rule;

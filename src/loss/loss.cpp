@@ -1,38 +1,60 @@
 #include "shumai/loss.hpp"
 
+#include "loss/reduction.hpp"
 #include "shumai/error.hpp"
 #include "shumai/ops.hpp"
 
 namespace sm::loss {
 
-Tensor mse(const Tensor& output, const Tensor& reference) { return mean(square(output - reference)); }
+Tensor reduce(const char* op, const Tensor& losses, Reduction reduction) {
+  switch (reduction) {
+    case Reduction::kMean:
+      return mean(losses);
+    case Reduction::kSum:
+      return sum(losses);
+    case Reduction::kNone:
+      return losses;
+    case Reduction::kBatchMean:
+      break;
+  }
+  throw Error(ErrorCode::kInvalidArgument, std::string(op) + ": reduction must be mean, sum or none, got batchmean");
+}
 
-Tensor mae(const Tensor& output, const Tensor& reference) { return mean(absolute(output - reference)); }
+Tensor mse(const Tensor& output, const Tensor& reference, Reduction reduction) {
+  return reduce("mse", square(output - reference), reduction);
+}
 
-Tensor huber(const Tensor& output, const Tensor& reference, double delta) {
+Tensor mae(const Tensor& output, const Tensor& reference, Reduction reduction) {
+  return reduce("mae", absolute(output - reference), reduction);
+}
+
+Tensor huber(const Tensor& output, const Tensor& reference, double delta, Reduction reduction) {
   if (!(delta > 0))
     throw Error(ErrorCode::kInvalidArgument, "huber: delta must be above 0, got " + std::to_string(delta));
   const Tensor distance = absolute(output - reference);
-  return mean(where(distance <= delta, square(distance) * 0.5, (distance - 0.5 * delta) * delta));
+  return reduce("huber", where(distance <= delta, square(distance) * 0.5, (distance - 0.5 * delta) * delta), reduction);
 }
 
-Tensor cross_entropy(const Tensor& logits, const Tensor& target) {
-  if (logits.ndim() != 2)
-    throw Error(ErrorCode::kShapeMismatch,
-                "cross_entropy: logits must be [samples, classes], got " + logits.shape().to_string());
-  const bool labels = is_integral(target.dtype());
-  const Shape expected = labels ? Shape(logits.shape()[0]) : logits.shape();
-  if (target.shape() != expected)
-    throw Error(ErrorCode::kShapeMismatch, "cross_entropy: logits of shape " + logits.shape().to_string() + " need " +
-                                               (labels ? "labels" : "probabilities") + " of shape " +
-                                               expected.to_string() + ", got " + target.shape().to_string());
-  const Tensor logs = log_softmax(logits, 1);
-  // Not a product: a class that is masked with -inf would give 0 * -inf.
-  return -mean(sum(labels ? where(one_hot(target, logits.shape()[1]), logs, 0.0) : target * logs, 1));
+Tensor smooth_l1(const Tensor& output, const Tensor& reference, double beta, Reduction reduction) {
+  if (!(beta >= 0))
+    throw Error(ErrorCode::kInvalidArgument, "smooth_l1: beta must be 0 or more, got " + std::to_string(beta));
+  const Tensor distance = absolute(output - reference);
+  // Near 0 a beta of 0 would divide by itself.
+  if (beta == 0) return reduce("smooth_l1", distance, reduction);
+  return reduce("smooth_l1", where(distance < beta, square(distance) * (0.5 / beta), distance - 0.5 * beta), reduction);
 }
 
-Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target) {
-  return mean(softplus(logits) - target * logits);
+Tensor kl_div(const Tensor& log_probabilities, const Tensor& target, KlDivOptions options) {
+  Tensor losses;
+  if (options.log_target) {
+    losses = exp(target) * (target - log_probabilities);
+  } else {
+    const Tensor present = target > 0.0;
+    losses = where(present, target * log(where(present, target, 1.0)), 0.0) - target * log_probabilities;
+  }
+  if (options.reduction != Reduction::kBatchMean) return reduce("kl_div", losses, options.reduction);
+  if (losses.ndim() == 0) throw Error(ErrorCode::kShapeMismatch, "kl_div: batchmean needs a first axis, got shape []");
+  return sum(losses) / static_cast<double>(losses.shape()[0]);
 }
 
 }  // namespace sm::loss

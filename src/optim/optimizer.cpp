@@ -91,7 +91,7 @@ void Optimizer::Rule::forget_abandoned() {
   sweep_at_ = std::max<size_t>(64, 2 * memories_.size());
 }
 
-Tensors Optimizer::Rule::state(const NamedWeights& weights) const {
+Tensors Optimizer::Rule::state(const Tensors& weights) const {
   Tensors out{{"learning_rate", scalar(learning_rate_)}, {"steps", scalar(steps_)}};
   for (const auto& [name, weight] : weights) {
     const auto found = memories_.find(weight.impl());
@@ -105,7 +105,7 @@ Tensors Optimizer::Rule::state(const NamedWeights& weights) const {
 
 // Reads a state, and touches the optimizer only once all of it was found good.
 struct Optimizer::Rule::Loading {
-  Loading(Rule& rule, const NamedWeights& named) : rule(rule) {
+  Loading(Rule& rule, const Tensors& named) : rule(rule) {
     for (const auto& [name, weight] : named) {
       if (!weight.defined()) fail("weight \"" + name + "\" is undefined");
       if (!weights.emplace(name, weight).second) fail("two weights are named \"" + name + "\"");
@@ -175,7 +175,7 @@ struct Optimizer::Rule::Loading {
   int64_t steps = -1;
 };
 
-void Optimizer::Rule::load_state(const Tensors& state, const NamedWeights& weights) {
+void Optimizer::Rule::load_state(const Tensors& state, const Tensors& weights) {
   Loading loading(*this, weights);
   for (const auto& [key, value] : state) loading.read(key, value);
   loading.finish();
@@ -190,9 +190,7 @@ void Optimizer::set_learning_rate(double learning_rate) const { rule_->set_learn
 void Optimizer::set_schedule(Schedule schedule) const { rule_->set_schedule(std::move(schedule)); }
 int64_t Optimizer::steps() const { return rule_->steps(); }
 std::string_view Optimizer::name() const { return rule_->name(); }
-Tensors Optimizer::state(const NamedWeights& weights) const { return rule_->state(weights); }
-void Optimizer::load_state(const Tensors& state, const NamedWeights& weights) const {
-  rule_->load_state(state, weights);
-}
+Tensors Optimizer::state(const Tensors& weights) const { return rule_->state(weights); }
+void Optimizer::load_state(const Tensors& state, const Tensors& weights) const { rule_->load_state(state, weights); }
 
 }  // namespace sm::optim

@@ -97,7 +97,7 @@ TEST(Optimizer, StateNamesWhatEachWeightHas) {
   EXPECT_EQ(state["step/a"].item<int64_t>(), 2);
 }
 
-std::string refusal(ErrorCode code, const Tensors& state, const NamedWeights& weights) {
+std::string refusal(ErrorCode code, const Tensors& state, const Tensors& weights) {
   const Adam adam({.learning_rate = 0.5});
   try {
     adam.load_state(state, weights);
@@ -120,7 +120,7 @@ Tensors state_with(std::initializer_list<Tensors::Entry> entries) {
 TEST(Optimizer, RefusesAStateThatDoesNotFit) {
   const Tensor w = weight();
   const Tensor one = scalar(int64_t{1});
-  const NamedWeights weights{{"w", w}};
+  const Tensors weights{{"w", w}};
   EXPECT_THAT(refusal(ErrorCode::kInvalidArgument, {}, weights), HasSubstr("\"learning_rate\" is missing"));
   EXPECT_THAT(refusal(ErrorCode::kInvalidArgument, state_with({{"momentum_buffer/w", zeros({3})}}), weights),
               HasSubstr("Adam: load_state: \"momentum_buffer/w\" is nothing"));

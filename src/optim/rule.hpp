@@ -24,8 +24,8 @@ class Optimizer::Rule {
   virtual ~Rule() = default;
 
   void update(const Gradients& gradients, double learning_rate);
-  Tensors state(const NamedWeights& weights) const;
-  void load_state(const Tensors& state, const NamedWeights& weights);
+  Tensors state(const Tensors& weights) const;
+  void load_state(const Tensors& state, const Tensors& weights);
 
   std::string_view name() const { return name_; }
   int64_t steps() const { return steps_; }
