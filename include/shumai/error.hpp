@@ -20,6 +20,8 @@ enum class ErrorCode {
   kMethodNotAllowed,  // 405
   kNotAcceptable,     // 406: no representation that `Accept` allows
   kConflict,          // 409: refused because of the state it would change
+  kStale,             // 409: the weights moved on too far since the ticket's forward
+  kAlreadyDone,       // 409: the ticket's step was taken, and its answer isn't kept any more
   kGone,              // 410: the ticket expired, or its graph was consumed
   kTooLarge,          // 413: over a limit on size
   kUnsupportedMedia,  // 415: a Content-Type that the server doesn't read
@@ -29,6 +31,7 @@ enum class ErrorCode {
   kInternal,          // 500: a handler threw
   kUnavailable,       // 503: the server is draining or overloaded
   kTimeout,           // 504: a deadline passed
+  kLoop,              // 508: the call came back to a route that it went through, or went through too many
   kConnection,        // 502: the other side couldn't be reached, or hung up
   kCancelled,         // 499: the caller gave up
 };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -213,17 +214,87 @@ struct Route {
 };
 using Routes = std::vector<Route>;
 
+// What a server takes and keeps before it refuses; docs/limits.md lists all.
 struct ServeLimits {
-  uint64_t max_body_bytes = uint64_t{1} << 30;        // 413
-  size_t max_connections = 10'000;                    // 503
-  size_t max_requests_in_flight = 1'000;              // 503
-  size_t max_sessions = 100'000;                      // 429 for a new one
-  size_t max_tickets = 100'000;                       // 429 for a new one
-  size_t max_tickets_per_session = 1'000;             // beyond it the session's oldest expires
-  std::chrono::seconds ticket_lifetime{600};          // 410 afterwards
-  std::chrono::seconds session_lifetime{3600};        // since its last request
-  size_t max_stored_answer_bytes = size_t{64} << 20;  // of all the answers kept for retries
-  std::chrono::milliseconds shutdown_grace{10'000};   // for running requests at stop()
+  uint64_t max_body_bytes = uint64_t{1} << 30;   // 413
+  size_t max_connections = 10'000;               // 503
+  size_t max_requests_in_flight = 1'000;         // 503
+  size_t max_requests_in_flight_per_session = 256;  // 429
+  size_t max_sessions = 100'000;                 // 429 for a new one
+  size_t max_tickets = 100'000;                  // live ones; 429 for a new one
+  size_t max_tickets_per_session = 1'000;        // beyond it the session's oldest expires
+  // Of the graphs that live tickets hold. Over it a new forward is answered 429.
+  size_t max_ticket_bytes = size_t{4} << 30;
+  // Without the weights, which sessions share. Beyond it the session's oldest expire.
+  size_t max_ticket_bytes_per_session = size_t{1} << 30;
+  std::chrono::milliseconds ticket_lifetime{600'000};    // 410 afterwards
+  std::chrono::milliseconds session_lifetime{3'600'000};  // since its last request
+  // For how long, and of how many tickets, it is remembered that their step was taken.
+  std::chrono::milliseconds finished_lifetime{3'600'000};
+  size_t max_finished_tickets = 100'000;
+  // For how long, and how much, answers are kept for retries.
+  std::chrono::milliseconds answer_lifetime{300'000};
+  size_t max_stored_answer_bytes = size_t{64} << 20;
+  size_t max_hops = 16;  // servers that call each other for one request: 508
+  std::chrono::milliseconds shutdown_grace{10'000};  // for running requests, and the last checkpoint, at stop()
+};
+
+// When a checkpoint is written.
+enum class Durability : uint8_t {
+  // Now and then. A crash loses the updates since the last one.
+  kInterval,
+  // Before an update is acknowledged. Updates that wait at the same time share one write.
+  kEveryUpdate,
+};
+
+// Saves what a server has learned, and lets it resume.
+//
+// A checkpoint is a safetensors file, `directory`/checkpoint-N.safetensors with
+// N the number of updates, that appears complete or not at all: the tensors
+// under their names, the steps that were taken (so that a retry after a crash
+// isn't a second step), the state of the random stream. A server resumes from
+// the newest one that is whole, and goes on serving when one can't be written:
+// see "checkpoint" in /statistics.
+//
+// An update belongs to the checkpoint of the call that made it when nothing is
+// awaited between the update and the end of the handler.
+struct CheckpointOptions {
+  std::string directory = {};  // made when missing; empty: no checkpoints
+  // What is saved and resumed. Names are unique and don't begin with "shumai.".
+  std::vector<std::pair<std::string, Tensor>> weights = {};
+  // Further state, such as an optimizer's: its tensors now, to be saved beside the weights ...
+  std::function<Tensors()> save_state = {};
+  // ... and those of the checkpoint that the server resumes from.
+  std::function<void(const Tensors&)> load_state = {};
+  // Instead of weights and save_state, for state that lives on another thread:
+  // is asked for it, and calls back once, as a handler of this server would run.
+  std::function<void(std::function<void(Tensors)>)> ask_state = {};
+  Durability durability = Durability::kInterval;
+  std::chrono::milliseconds interval{10'000};  // of Durability::kInterval
+  int keep = 3;                                // older ones are removed
+};
+
+// What happens to a gradient whose forward saw older weights. The staleness is
+// the number of updates since. /statistics has its histogram.
+struct StalenessOptions {
+  enum class Policy : uint8_t {
+    kAccept,
+    // The gradient is divided by 1 + staleness (Zhang et al., "Staleness-aware
+    // async-SGD for distributed deep learning", 2016).
+    kScale,
+    // Above `limit`: 409 with the code "stale". remote_model then repeats the forward.
+    kReject,
+  };
+  Policy policy = Policy::kAccept;
+  uint64_t limit = 0;
+};
+
+// Which gradients are refused with 422, before any weight changes: in what a
+// ticketed request carries, and in what any optimizer of this process gets
+// while the server lives.
+struct GuardOptions {
+  bool enabled = true;  // NaN and infinity
+  double max_norm = std::numeric_limits<double>::infinity();  // of all gradients of one step together
 };
 
 struct ServeOptions {
@@ -234,6 +305,9 @@ struct ServeOptions {
   bool insecure = false;
   int threads = 2;  // that read, parse, write, and run handlers one at a time
   ServeLimits limits = {};
+  CheckpointOptions checkpoint = {};
+  StalenessOptions staleness = {};
+  GuardOptions guard = {};
   // Further members of /statistics. Runs like a handler.
   std::function<Json()> statistics = {};
 };
@@ -274,7 +348,17 @@ struct FetchOptions {
   // Makes the answer part of the local graph: gets the gradient of the answer,
   // and may return the gradient of the input. See GradFn.
   sm::detail::FrameSafe<GradFn> grad_fn = {};
+  // From the call to its end, retries included. The server drops a request
+  // that waited longer than that for its turn.
   std::chrono::milliseconds timeout{60'000};
+  // For how long failures that another attempt may cure are retried: the
+  // server can't be reached, or answers 429 or 503; and, for requests that may
+  // be repeated, the connection breaks or a gateway answers 502 or 504. Waits double from 25 ms to 2 s, each between
+  // half of that and all of it by chance, and come after what Retry-After asks for.
+  std::chrono::milliseconds retry_for{10'000};
+  // Running the request twice does no harm. True in any case of one with a
+  // ticket, which runs once, of one without a body and of one with a grad_fn.
+  bool repeatable = false;
   // Further headers, "name: value".
   sm::detail::FrameSafe<std::vector<std::pair<std::string, std::string>>> headers = {};
 };
@@ -317,11 +401,16 @@ struct RemoteModelOptions {
   // Where gradients go; default: `url` + "/optimize".
   sm::detail::FrameSafe<std::string> backward_url = {};
   std::chrono::milliseconds timeout{60'000};
+  // As FetchOptions::retry_for, for as long as a server may take to come back.
+  std::chrono::milliseconds retry_for{60'000};
 };
 
 // A model behind a server (serve_model, or one with the same routes) as if it
 // were a local function: co_await model(x), then co_await loss.backward_async().
-// Copies share nothing and may be used from several tasks at once.
+// When the server has forgotten the forward by the time of the gradient (it was
+// restarted, say, or finds it stale), the forward is repeated with the input,
+// which is kept for that, and the gradient goes to the new one: training goes
+// on, a step later. Copies share nothing and may be used from several tasks at once.
 class RemoteModel {
  public:
   explicit RemoteModel(std::string url, RemoteModelOptions options = {});
@@ -331,7 +420,7 @@ class RemoteModel {
  private:
   std::string forward_url_;
   std::string backward_url_;
-  std::chrono::milliseconds timeout_;
+  std::chrono::milliseconds timeout_, retry_for_;
 };
 
 inline RemoteModel remote_model(std::string url, RemoteModelOptions options = {}) {

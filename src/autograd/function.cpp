@@ -40,6 +40,11 @@ Task<std::vector<Tensor>> FunctionNode::backward_async(Tensor gradient) {
   co_return checked(std::move(gradients));
 }
 
+void FunctionNode::visit_saved(const std::function<void(const TensorImpl&)>& visit) const {
+  for (const Tensor& input : inputs_) visit(*input.impl());
+  if (output_.defined()) visit(*output_.impl());
+}
+
 void FunctionNode::release_saved() noexcept {
   inputs_.clear();
   output_ = {};
@@ -49,7 +54,9 @@ void FunctionNode::release_saved() noexcept {
 Tensor tagged_gradient(const Tensor& gradient, const std::shared_ptr<const TicketTag>& tag) {
   if (!tag) return gradient;
   Tensor marked = make_alias(gradient);
-  marked.impl()->tag = std::make_shared<TicketTag>(TicketTag{tag->ticket, tag->session, tag->origin, true});
+  auto back = std::make_shared<TicketTag>(*tag);
+  back->gradient = true;
+  marked.impl()->tag = std::move(back);
   return marked;
 }
 

@@ -148,6 +148,7 @@ Task<Response> send_on_pool(const ClientOptions& settings, const Call& call, con
   for (;;) {
     if (!kept) kept = co_await open(settings, call, until);
     kept->head = head;
+    if (options.may_have_arrived) *options.may_have_arrived = true;
     try {
       Outcome outcome = co_await exchange_until(*kept, request, call, deadline);
       kept->expires = Clock::now() + settings.idle_timeout;

@@ -28,6 +28,8 @@ struct SendOptions {
   // The server may get the request twice: it is sent again, once, on a fresh
   // connection when a kept one dies before the response begins.
   bool retry_safe = false;
+  // Set to whether the server may have got the request, when that isn't null.
+  bool* may_have_arrived = nullptr;
 };
 
 // Sends requests over connections that are kept for the next ones. They belong

@@ -60,6 +60,7 @@ constexpr Reason kReasons[] = {
     {503, "Service Unavailable"},
     {504, "Gateway Timeout"},
     {505, "HTTP Version Not Supported"},
+    {508, "Loop Detected"},
 };
 
 Response with_type(int status, std::string_view type, std::string_view text) {

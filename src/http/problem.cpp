@@ -59,6 +59,10 @@ Response problem(int status, std::string_view code, std::string_view detail) {
   return response;
 }
 
-Response problem(const Error& error) { return problem(error.status(), code_name(error.code()), error.what()); }
+Response problem(const Error& error) {
+  Response response = problem(error.status(), code_name(error.code()), error.what());
+  if (response.status == 429 || response.status == 503) response.headers.set("Retry-After", "1");
+  return response;
+}
 
 }  // namespace sm::http

@@ -2,7 +2,10 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -24,9 +27,16 @@ class EventLoop {
   // with the loop. Thread-safe.
   void stop() noexcept;
 
+  // After stop(): waits for the threads. False when one is still busy at
+  // `deadline`; the destructor waits for it then.
+  bool join_until(std::chrono::steady_clock::time_point deadline);
+
  private:
   boost::asio::io_context context_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  size_t running_;  // threads, guarded by mutex_
   std::vector<std::thread> threads_;
 };
 

@@ -49,6 +49,12 @@ class OpNode final : public Node {
     }
   }
 
+  void visit_saved(const std::function<void(const TensorImpl&)>& visit) const override {
+    for (size_t i = 0; i < count_; ++i)
+      if (const ImplRef& saved = slot(i).saved) visit(*saved);
+    if (output_) visit(*output_);
+  }
+
  private:
   friend class GradientCall;
   static constexpr size_t kInline = 3;
@@ -77,6 +83,8 @@ class OpNode final : public Node {
   std::span<Slot> slots() noexcept {
     return many_ ? std::span<Slot>(many_->slots) : std::span<Slot>(slots_.data(), count_);
   }
+
+  const Slot& slot(size_t i) const noexcept { return many_ ? many_->slots[i] : slots_[i]; }
 
   void release_saved() noexcept override {
     for (Slot& slot : slots()) slot.saved = {};

@@ -1,11 +1,21 @@
+#include <algorithm>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+#include <charconv>
 #include <mutex>
+#include <optional>
+#include <random>
 #include <unordered_map>
 
 #include "autograd/function.hpp"
 #include "http/client.hpp"
+#include "serve/call_context.hpp"
 #include "serve/content.hpp"
 #include "shumai/error.hpp"
 #include "shumai/io.hpp"
+#include "util/log.hpp"
 
 namespace sm::io {
 namespace {
@@ -63,12 +73,131 @@ const TicketTag* ticket_for(const Content& input, const std::string& origin) {
   throw Error(code, message);
 }
 
-void tag_answer(const Content& content, const http::Response& response, const std::string& origin) {
+void tag_answer(const Content& content, const http::Response& response, const http::Request& request,
+                const std::string& origin) {
   const auto ticket = response.headers.find("Shumai-Ticket");
   if (!ticket || content.is_json() || content.empty()) return;
-  const std::string session(response.headers.get("Shumai-Session"));
-  const auto tag = std::make_shared<TicketTag>(TicketTag{std::string(*ticket), session, origin, false});
+  const auto tag = std::make_shared<TicketTag>();
+  tag->ticket = *ticket;
+  tag->session = response.headers.get("Shumai-Session");
+  tag->origin = origin;
+  tag->trace = request.headers.get("traceparent");
   for (const auto& [name, tensor] : content.tensors()) tensor.impl()->tag = tag;
+}
+
+// --- Attempts ---
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+// How long to wait before the next of several attempts.
+class Backoff {
+ public:
+  milliseconds next(std::optional<milliseconds> asked_for) {
+    const milliseconds most = std::min(kMost, kFirst * (1 << std::min(tries_++, 10)));
+    thread_local std::minstd_rand random(std::random_device{}());
+    std::uniform_int_distribution<int64_t> jitter(most.count() / 2, most.count());
+    const milliseconds wait(jitter(random));
+    return asked_for ? *asked_for + wait : wait;
+  }
+  int tries() const noexcept { return tries_; }
+
+ private:
+  static constexpr milliseconds kFirst{25}, kMost{2000};
+  int tries_ = 0;
+};
+
+// Retry-After in seconds; its other form, a date, counts as not given.
+std::optional<milliseconds> retry_after(const http::Response& response) {
+  const std::string_view text = response.headers.get("Retry-After");
+  int seconds = 0;
+  if (text.empty() || std::from_chars(text.data(), text.data() + text.size(), seconds).ec != std::errc()) return {};
+  return milliseconds(1000) * std::clamp(seconds, 0, 3600);
+}
+
+// What came of an attempt.
+struct Attempt {
+  http::Response response;
+  std::optional<Error> failure;
+  bool may_have_arrived = false;
+
+  // `repeatable`: to run the request twice does no harm.
+  bool worth_another(bool repeatable) const {
+    if (failure) return failure->code() == ErrorCode::kConnection && (repeatable || !may_have_arrived);
+    if (response.status == 429 || response.status == 503) return true;
+    return repeatable && (response.status == 502 || response.status == 504) && !is_ours(response);
+  }
+
+ private:
+  // A server of ours says its own 502 or 504 for good; a gateway before it may get through next time.
+  static bool is_ours(const http::Response& response) {
+    return response.headers.get("Content-Type").starts_with("application/problem+json");
+  }
+};
+
+Task<Attempt> attempt(const http::Url& url, const http::Request& request, http::SendOptions send) {
+  Attempt out;
+  send.may_have_arrived = &out.may_have_arrived;
+  const http::Client client;
+  try {
+    out.response = co_await client.send(url, request, send);
+  } catch (const Error& error) {
+    out.failure = error;
+  }
+  co_return out;
+}
+
+Task<> pause(milliseconds time) {
+  try {
+    co_await util::sleep(time);
+  } catch (const boost::system::system_error&) {
+    throw Error(ErrorCode::kCancelled, "the request was cancelled");
+  }
+}
+
+// The response, whatever its status, of the last attempt.
+Task<http::Response> send_patiently(const http::Url& url, http::Request request, const FetchOptions& options,
+                                    bool repeatable) {
+  const Clock::time_point begin = Clock::now();
+  const bool limited = options.timeout.count() > 0;
+  const Clock::time_point end = limited ? begin + options.timeout : Clock::time_point::max();
+  const Clock::time_point last_try = std::min(end, begin + options.retry_for);
+  http::SendOptions send;
+  send.timeout = milliseconds(0);
+  send.deadline = end;
+  send.retry_safe = repeatable;
+  Backoff backoff;
+  for (;;) {
+    if (limited) {
+      const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now());
+      request.headers.set("Shumai-Timeout", std::to_string(std::max<int64_t>(left.count(), 1)));
+    }
+    Attempt last = co_await attempt(url, request, send);
+    const bool again = last.worth_another(repeatable);
+    const milliseconds wait = again ? backoff.next(retry_after(last.response)) : milliseconds(0);
+    if (!again || Clock::now() + wait > last_try) {
+      if (last.failure) throw *last.failure;
+      co_return std::move(last.response);
+    }
+    if (backoff.tries() == 1)
+      util::log_warning((last.failure ? last.failure->what()
+                                      : url.origin() + " answered " + std::to_string(last.response.status)) +
+                        std::string("; trying again"));
+    co_await pause(wait);
+  }
+}
+
+// What says where the request comes from: its session or ticket, its trace, the servers that it went through.
+void add_origin(http::Request& request, const TicketTag* tag, const CallContext* context, const std::string& origin) {
+  // First requests sent together get a session each: a ticket goes back with the one that it belongs to.
+  if (const std::string session = tag ? tag->session : sessions().of(origin); !session.empty())
+    request.headers.add("Shumai-Session", session);
+  if (tag) request.headers.add("Shumai-Ticket", tag->ticket);
+  const std::string_view parent = context && !context->traceparent.empty() ? context->traceparent
+                                  : tag                                    ? std::string_view(tag->trace)
+                                                                           : std::string_view();
+  request.headers.add_checked("traceparent", next_traceparent(parent));
+  if (context) request.headers.add_checked("Shumai-Path", context->path);
 }
 
 Task<Content> fetch_content(std::string address, Content input, FetchOptions options, bool json_is_tensors) {
@@ -81,21 +210,17 @@ Task<Content> fetch_content(std::string address, Content input, FetchOptions opt
   if (!encoded.type.empty()) request.headers.add_checked("Content-Type", encoded.type);
   request.headers.add_checked("Accept", "application/x-safetensors, application/json;q=0.5");
   const TicketTag* tag = ticket_for(input, origin);
-  // First requests sent together get a session each: a ticket goes back with the one that it belongs to.
-  if (const std::string session = tag ? tag->session : sessions().of(origin); !session.empty())
-    request.headers.add("Shumai-Session", session);
-  if (tag) request.headers.add("Shumai-Ticket", tag->ticket);
+  const auto executor = co_await boost::asio::this_coro::executor;
+  add_origin(request, tag, context_of(executor), origin);
   for (const auto& [name, value] : options.headers.get()) request.headers.set(name, value);
 
-  http::SendOptions send;
-  send.timeout = options.timeout;
-  send.retry_safe = tag != nullptr || input.empty();
-  const http::Client client;
-  const http::Response response = co_await client.send(url, std::move(request), send);
+  // A forward that runs twice leaves one ticket too many, which expires.
+  const bool repeatable = options.repeatable || tag || input.empty() || options.grad_fn.get();
+  const http::Response response = co_await send_patiently(url, request, options, repeatable);
   if (const auto session = response.headers.find("Shumai-Session")) sessions().remember(origin, *session);
   if (response.status < 200 || response.status >= 300) throw_answer(url, response);
   Content answer = decode_content(response.headers, response.body, json_is_tensors);
-  tag_answer(answer, response, origin);
+  tag_answer(answer, response, request, origin);
   co_return answer;
 }
 

@@ -1,6 +1,7 @@
 #include <memory>
 #include <utility>
 
+#include "autograd/function.hpp"
 #include "shumai/error.hpp"
 #include "shumai/io.hpp"
 
@@ -56,20 +57,62 @@ Server serve_model(Model model, Update update, ServeOptions options, Routes rout
   return serve(std::move(routes), std::move(options));
 }
 
+namespace {
+
+// What a forward needs to be made again.
+struct Forward {
+  std::string url;
+  std::string backward_url;
+  FetchOptions options;
+  bool wants_gradient = false;
+};
+
+// True when the server took no step and won't take one under this ticket.
+bool is_forgotten(const Error& error) {
+  return error.code() == ErrorCode::kGone || error.code() == ErrorCode::kStale;
+}
+
+// Sends the gradient, after another forward when the server has forgotten the one that it belongs to.
+Task<Tensor> send_back(Forward forward, Tensor input, Tensor gradient) {
+  const auto give_up = std::chrono::steady_clock::now() + forward.options.retry_for;
+  FetchOptions back;
+  back.timeout = forward.options.timeout;
+  back.retry_for = forward.options.retry_for;
+  for (;;) {
+    try {
+      Tensor answer = co_await tfetch(forward.backward_url, gradient, back);
+      co_return answer;
+    } catch (const Error& error) {
+      // Then only the answer is lost, which nobody needs.
+      if (error.code() == ErrorCode::kAlreadyDone && !forward.wants_gradient) co_return Tensor();
+      if (!is_forgotten(error) || std::chrono::steady_clock::now() > give_up) throw;
+    }
+    const Tensor output = co_await tfetch(forward.url, input, forward.options);
+    if (!output.defined() || output.shape() != gradient.shape())
+      throw Error(ErrorCode::kShapeMismatch, forward.url + " answered another shape when the forward was repeated");
+    gradient = tagged_gradient(gradient.detach(), output.impl()->tag);
+  }
+}
+
+}  // namespace
+
 RemoteModel::RemoteModel(std::string url, RemoteModelOptions options)
     : forward_url_(url + "/forward"),
       backward_url_(options.backward_url->empty() ? url + "/optimize" : *options.backward_url),
-      timeout_(options.timeout) {}
+      timeout_(options.timeout),
+      retry_for_(options.retry_for) {}
 
 Task<Tensor> RemoteModel::operator()(Tensor input) const {
-  FetchOptions options;
-  options.timeout = timeout_;
-  FetchOptions back;
-  back.timeout = timeout_;
-  options.grad_fn =
-      GradFn([url = backward_url_, back](GradContext context) { return tfetch(url, context.grad_in, back); });
-  if (!input.requires_grad())
-    options.headers = std::vector<std::pair<std::string, std::string>>{{kInputGradient, "none"}};
+  Forward forward{forward_url_, backward_url_, {}, input.requires_grad()};
+  forward.options.timeout = timeout_;
+  forward.options.retry_for = retry_for_;
+  forward.options.repeatable = true;
+  if (!forward.wants_gradient)
+    forward.options.headers = std::vector<std::pair<std::string, std::string>>{{kInputGradient, "none"}};
+  FetchOptions options = forward.options;
+  options.grad_fn = GradFn([forward, input = input.detach()](GradContext context) {
+    return send_back(forward, input, context.grad_in);
+  });
   return tfetch(forward_url_, std::move(input), std::move(options));
 }
 

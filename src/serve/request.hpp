@@ -15,6 +15,10 @@ struct Request {
   std::shared_ptr<Ticket> ticket;  // the one that the request carries, or one minted by storing something
   bool ticketed = false;           // it carries one
   bool captured = false;           // the handler stored a function or tensors under the ticket
+  uint64_t version = 0;            // of the weights when it began
+  // A request without a ticket used what belongs to one.
+  mutable bool used_latest = false;
+  std::vector<HeldBlock> held;  // by the graph of the answer
 };
 
 }  // namespace sm::io::detail

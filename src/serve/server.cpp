@@ -1,5 +1,8 @@
 #include "serve/server.hpp"
 
+#include <cstdlib>
+#include <future>
+
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/defer.hpp>
@@ -25,6 +28,10 @@ namespace {
 
 namespace asio = boost::asio;
 
+// What remains for the end when the grace was used up.
+constexpr std::chrono::milliseconds kLastSave{1000};
+constexpr std::chrono::milliseconds kLastJoin{500};
+
 constexpr std::string_view kOwnRoutes[] = {"health/live", "health/ready", "metrics", "statistics", ""};
 
 http::Limits http_limits(const ServeLimits& limits) {
@@ -39,30 +46,16 @@ bool is_local(std::string_view host) {
   return host.starts_with("127.") || host == "localhost" || host == "::1" || host.starts_with("unix:");
 }
 
-// The same values without their graphs, which stay on the logical thread.
-Content without_graph(const Content& content) {
-  if (content.is_tensor()) return make_alias(content.tensor());
-  if (!content.is_tensors()) return content;
-  Tensors bare;
-  for (const auto& [name, tensor] : content.tensors()) bare.set(name, make_alias(tensor));
-  return bare;
-}
-
-bool has_graph(const Content& content) {
-  if (content.is_tensor()) return content.tensor().requires_grad();
-  if (!content.is_tensors()) return false;
-  for (const auto& [name, tensor] : content.tensors())
-    if (tensor.requires_grad()) return true;
-  return false;
-}
-
 }  // namespace
 
 Server::State::State(Routes given, ServeOptions options_)
     : options(std::move(options_)),
+      id(random_id().substr(0, 8)),
       loop(static_cast<size_t>(std::max(1, options.threads))),
       logic(asio::make_strand(loop.context())),
       store(options.limits),
+      saver(options.checkpoint.directory.empty() ? nullptr
+                                                  : std::make_shared<Saver>(options.checkpoint, store, logic)),
       http(
           loop.context(), [this](http::Request request) { return respond(std::move(request)); },
           http_limits(options.limits)),
@@ -78,6 +71,7 @@ Server::State::State(Routes given, ServeOptions options_)
       throw Error(ErrorCode::kInvalidArgument, "serve: the route \"" + route.name + "\" is given twice");
     routes.try_emplace(route.name, std::move(route.handler));
   }
+  if (options.guard.enabled) guard.emplace(options.guard.max_norm);
   if (!is_local(options.hostname) && !options.insecure)
     throw Error(ErrorCode::kInvalidArgument,
                 "serve: " + options.hostname +
@@ -85,32 +79,49 @@ Server::State::State(Routes given, ServeOptions options_)
                     "read this model; serve on 127.0.0.1, or set insecure if that is meant");
 }
 
-Server::State::~State() { stop(); }
+Server::State::~State() {
+  if (!stop()) loop.join_until(std::chrono::steady_clock::now() + std::chrono::hours(24 * 365));
+}
 
 void Server::State::start() {
+  if (saver) updates.version = saver->resume();
   asio::co_spawn(logic, sweep_now_and_then(), asio::detached);
   port = http.listen(options.hostname, options.port);
   ready = true;
 }
 
-void Server::State::stop() {
+bool Server::State::stop() {
   {
     std::unique_lock lock(mutex);
     if (stopping) {
       changed.wait(lock, [this] { return stopped; });
-      return;
+      return stopped_clean;
     }
     stopping = true;
   }
   ready = false;
   const auto deadline = std::chrono::steady_clock::now() + options.limits.shutdown_grace;
   std::future<bool> drained = asio::co_spawn(loop.context(), http.drain(deadline), asio::use_future);
-  if (!drained.get()) util::log_warning("serve: some requests were still running after the grace and are cut off");
+  // With every thread in a handler nobody can tell.
+  const bool told = drained.wait_until(deadline + std::chrono::milliseconds(100)) == std::future_status::ready;
+  if (!told || !drained.get())
+    util::log_warning("serve: some requests were still running after the grace and are cut off");
+  if (saver) save_at_stop(deadline);
   http.close_all();
   loop.stop();
+  const bool clean = loop.join_until(std::max(deadline, std::chrono::steady_clock::now() + kLastJoin));
   const std::lock_guard lock(mutex);
   stopped = true;
+  stopped_clean = clean;
   changed.notify_all();
+  return clean;
+}
+
+void Server::State::save_at_stop(Clock::time_point deadline) {
+  std::future<void> saved = asio::co_spawn(
+      logic, [](std::shared_ptr<Saver> own) -> Task<> { co_await own->flush(); }(saver), asio::use_future);
+  if (saved.wait_until(std::max(deadline, Clock::now() + kLastSave)) != std::future_status::ready)
+    util::log_error("serve: the last checkpoint wasn't written: a handler is still running, or the disk is too slow");
 }
 
 Task<http::Response> Server::State::respond(http::Request request) {
@@ -167,12 +178,13 @@ Task<http::Response> Server::State::respond_to_route(Served& route, std::string_
 Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::string_view name,
                                                          const http::Request& request, Content input) {
   const auto executor = co_await asio::this_coro::executor;
+  Pass pass{route, name, request, Clock::now(), {store, request.headers, nullptr, nullptr}, nullptr};
   ++waiting;
   co_await asio::dispatch(asio::bind_executor(logic, asio::use_awaitable));
   --waiting;
   Outcome outcome;
   try {
-    outcome = co_await run_route(route, name, request, std::move(input));
+    outcome = co_await run_route(pass, std::move(input));
   } catch (...) {
     outcome.failure = std::current_exception();
   }
@@ -184,192 +196,18 @@ Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::str
   co_return outcome;
 }
 
-Task<std::shared_ptr<TicketCall>> Server::State::claim(Ticket& ticket, std::string_view route,
-                                                       const http::Request& request) {
-  const BodyDigest digest = digest_of(request.headers.get("Content-Type"), http::body_text(request.body));
-  while (true) {
-    const auto found = ticket.calls.find(route);
-    if (found == ticket.calls.end()) break;
-    const std::shared_ptr<TicketCall> earlier = found->second;
-    if (earlier->body != digest)
-      throw Error(ErrorCode::kUnprocessable,
-                  "the ticket was already used for /" + std::string(route) + " with another body");
-    if (earlier->done) co_return earlier;
-    boost::system::error_code ignored;
-    co_await earlier->finished->async_wait(
-        asio::bind_executor(logic, asio::redirect_error(asio::use_awaitable, ignored)));
-  }
-  if (ticket.state == Ticket::State::kDone || ticket.state == Ticket::State::kExpired)
-    throw Error(ErrorCode::kGone, "the ticket is done: its step was taken");
-  auto mine = std::make_shared<TicketCall>();
-  mine->body = digest;
-  mine->finished = std::make_shared<asio::steady_timer>(logic, asio::steady_timer::time_point::max());
-  ticket.calls.emplace(route, mine);
-  co_return mine;
-}
-
-Task<Server::State::Outcome> Server::State::run_route(Served& route, std::string_view name,
-                                                      const http::Request& request, Content input) {
-  const std::string_view ticket_id = request.headers.get("Shumai-Ticket");
-  const std::string_view session_id = request.headers.get("Shumai-Session");
-  detail::Request context{store, request.headers, nullptr, nullptr};
-  std::shared_ptr<TicketCall> call;
-  if (!ticket_id.empty()) {
-    context.ticketed = true;
-    context.ticket = store.find(ticket_id, session_id);
-    context.session = context.ticket->session;
-    context.session->last_used = Clock::now();
-    call = co_await claim(*context.ticket, name, request);
-    if (call->done) {
-      ++store.statistics().answers_replayed;
-      if (!call->kept)
-        throw Error(ErrorCode::kGone, "this call was already answered, and the answer was too large to keep");
-      co_return Outcome{call->answer, context.session->id, context.ticket->id};
-    }
-    context.ticket->state = Ticket::State::kRunning;
-  } else {
-    context.session = store.session(session_id);
-  }
-
-  User user(context);
-  Content result;
-  std::exception_ptr failure;
-  try {
-    const Handler::Function& handler = route.handler.function();
-    if (handler.is_async())
-      result = co_await asio::co_spawn(logic, handler.call_async(user, std::move(input)),
-                                       asio::bind_executor(logic, asio::use_awaitable));
-    else
-      result = handler.call(user, std::move(input));
-  } catch (...) {
-    failure = std::current_exception();
-  }
-
-  if (!failure && !context.ticket && has_graph(result)) context.ticket = store.mint(context.session);
-  const Content answer = without_graph(result);
-  if (context.ticket) settle(context, name, call.get(), answer, static_cast<bool>(failure));
-  sessions = store.sessions();
-  live_tickets = store.live_tickets();
-  if (failure) std::rethrow_exception(failure);
-  co_return Outcome{answer, context.session->id, context.ticket ? context.ticket->id : std::string()};
-}
-
-void Server::State::settle(detail::Request& context, std::string_view name, TicketCall* call, const Content& answer,
-                           bool failed) {
-  Ticket& ticket = *context.ticket;
-  if (call) call->finished->cancel();
-  if (ticket.state == Ticket::State::kExpired) return;
-  if (!call) {
-    ticket.state = Ticket::State::kCaptured;
-    if (failed) store.expire(ticket);  // nobody will learn its name
-    return;
-  }
-  if (ticket.state == Ticket::State::kRunning) ticket.state = Ticket::State::kCaptured;
-  if (failed) {
-    ticket.calls.erase(ticket.calls.find(name));
-    return;
-  }
-  store.keep_answer(*call, answer);
-  if (!context.captured && ticket.state != Ticket::State::kDone) store.finish(ticket);
-}
-
 Task<> Server::State::sweep_now_and_then() {
   while (true) {
     sweep_timer.expires_after(std::chrono::seconds(1));
     boost::system::error_code cancelled;
     co_await sweep_timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-    store.sweep(Clock::now());
+    const Clock::time_point now = Clock::now();
+    store.sweep(now);
+    if (saver) saver->tick(now);
     sessions = store.sessions();
     live_tickets = store.live_tickets();
+    ticket_bytes = store.held_bytes();
   }
-}
-
-// The handlers' thread may be busy for long: what it last told is answered then.
-Task<http::Response> Server::State::respond_statistics() {
-  auto told = std::make_shared<asio::steady_timer>(co_await asio::this_coro::executor, std::chrono::milliseconds(20));
-  asio::defer(logic, [this, told] {
-    Json mine;
-    try {
-      if (options.statistics) mine = options.statistics();
-    } catch (const std::exception& error) {
-      mine["statistics_error"] = error.what();
-    }
-    const StoreStatistics& counts = store.statistics();
-    {
-      const std::lock_guard lock(mutex);
-      user_statistics = std::move(mine);
-      ticket_statistics = Json::object({{"minted", counts.tickets_minted},
-                                        {"done", counts.tickets_done},
-                                        {"expired", counts.tickets_expired},
-                                        {"remembered", store.tickets()},
-                                        {"answers_replayed", counts.answers_replayed}});
-    }
-    asio::defer(loop.context(), [told] { told->cancel(); });
-  });
-  boost::system::error_code ignored;
-  co_await told->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  co_return http::Response::json(200, statistics().dump());
-}
-
-Json Server::State::statistics() const {
-  Json out = Json::object();
-  Json by_route = Json::object();
-  for (const auto& [name, route] : routes) {
-    const uint64_t requests = route.statistics.requests;
-    by_route[name] = Json::object({{"requests", requests},
-                                   {"errors", route.statistics.errors.load()},
-                                   {"seconds", static_cast<double>(route.statistics.nanoseconds) * 1e-9}});
-  }
-  out["uptime_seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  out["routes"] = std::move(by_route);
-  const http::ServerStatistics& counts = http.statistics();
-  out["connections"] = counts.connections_open.load();
-  out["requests_in_flight"] = counts.requests_in_flight.load();
-  out["bytes_in"] = counts.bytes_in.load();
-  out["bytes_out"] = counts.bytes_out.load();
-  out["sessions"] = sessions.load();
-  {
-    const std::lock_guard lock(mutex);
-    out["tickets"] = ticket_statistics.is_null() ? Json::object() : ticket_statistics;
-    if (user_statistics.is_object())
-      for (const auto& [key, value] : user_statistics.as_object()) out[key] = value;
-  }
-  out["tickets"]["live"] = live_tickets.load();
-  out["tensor_bytes"] = util::Buffer::bytes_in_use();
-  return out;
-}
-
-// The text format that Prometheus scrapes: https://prometheus.io/docs/instrumenting/exposition_formats/
-http::Response Server::State::respond_metrics() const {
-  std::string text;
-  const auto metric = [&](std::string_view name, std::string_view type, std::string_view help) {
-    text += fmt::format("# HELP shumai_{0} {2}\n# TYPE shumai_{0} {1}\n", name, type, help);
-  };
-  const auto single = [&](std::string_view name, std::string_view type, std::string_view help, double value) {
-    metric(name, type, help);
-    text += fmt::format("shumai_{} {}\n", name, value);
-  };
-  const auto by_route = [&](std::string_view name, std::string_view help, auto value) {
-    metric(name, "counter", help);
-    for (const auto& [route, served] : routes)
-      text += fmt::format("shumai_{}{{route={}}} {}\n", name, http::json_quote(route), value(served.statistics));
-  };
-  by_route("requests_total", "Requests by route.", [](const RouteStatistics& s) { return s.requests.load(); });
-  by_route("request_errors_total", "Requests that failed, by route.",
-           [](const RouteStatistics& s) { return s.errors.load(); });
-  by_route("request_seconds_total", "Time from decoded request to result, waiting included, by route.",
-           [](const RouteStatistics& s) { return static_cast<double>(s.nanoseconds) * 1e-9; });
-  const http::ServerStatistics& counts = http.statistics();
-  single("received_bytes_total", "counter", "Bytes read from clients.", static_cast<double>(counts.bytes_in));
-  single("sent_bytes_total", "counter", "Bytes written to clients.", static_cast<double>(counts.bytes_out));
-  single("connections", "gauge", "Open connections.", static_cast<double>(counts.connections_open));
-  single("requests_in_flight", "gauge", "Requests being handled.", static_cast<double>(counts.requests_in_flight));
-  single("sessions", "gauge", "Sessions remembered.", static_cast<double>(sessions));
-  single("tickets_live", "gauge", "Tickets that aren't done.", static_cast<double>(live_tickets));
-  single("tensor_bytes", "gauge", "Bytes that tensors hold.", static_cast<double>(util::Buffer::bytes_in_use()));
-  http::Response response = http::Response::text(200, text);
-  response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
-  return response;
 }
 
 Server::~Server() {
@@ -395,8 +233,12 @@ void Server::wait() {
   });
   std::unique_lock lock(state_->mutex);
   state_->changed.wait(lock, [this] { return state_->stop_asked || state_->stopping; });
+  const bool by_signal = state_->stop_asked;
   lock.unlock();
-  state_->stop();
+  if (state_->stop() || !by_signal) return;
+  // Waiting for the handler could take for ever, and a grace was promised.
+  util::log_error("serve: a handler is still computing after the grace; the process ends without it");
+  std::_Exit(EXIT_FAILURE);
 }
 
 void Server::stop() { state_->stop(); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/strand.hpp>
 #include <chrono>
@@ -8,11 +9,15 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "http/server.hpp"
 #include "io/event_loop.hpp"
+#include "optim/guard.hpp"
+#include "serve/call_context.hpp"
 #include "serve/request.hpp"
+#include "serve/saver.hpp"
 #include "serve/store.hpp"
 #include "shumai/io.hpp"
 
@@ -23,6 +28,24 @@ struct RouteStatistics {
   std::atomic<uint64_t> requests{0};
   std::atomic<uint64_t> errors{0};
   std::atomic<uint64_t> nanoseconds{0};  // from decoded request to result, waiting included
+};
+
+// What happened to the weights. Thread-safe.
+struct UpdateStatistics {
+  // Bucket i counts staleness up to 2^i - 1, the last one everything.
+  static constexpr int kBuckets = 16;
+
+  std::atomic<uint64_t> version{0};  // updates, those before a restart included
+  std::atomic<uint64_t> updates{0};  // since the start
+  std::atomic<uint64_t> refused{0};  // by the guard
+  std::atomic<uint64_t> stale{0};    // refused for that
+  std::atomic<uint64_t> scaled{0};
+  std::array<std::atomic<uint64_t>, kBuckets> staleness{};
+  std::atomic<uint64_t> staleness_sum{0};
+
+  void count_staleness(uint64_t distance);
+  // The largest staleness of a bucket.
+  static uint64_t bound(int bucket) { return (uint64_t{1} << bucket) - 1; }
 };
 
 // A server from its first to its last byte.
@@ -36,7 +59,9 @@ struct Server::State {
   ~State();
 
   void start();
-  void stop();
+  // False when a handler was still computing after the grace: then its thread,
+  // and with it this object, has to be waited for.
+  bool stop();
   Json statistics() const;
 
   struct Served {
@@ -49,31 +74,62 @@ struct Server::State {
     std::string session;
     std::string ticket;  // empty when none was made or used
     std::exception_ptr failure;
+    uint64_t version = 0;  // that has to be durable before this is told; 0: nothing
+  };
+  // One request on its way through `logic`.
+  struct Pass {
+    Served& route;
+    std::string_view name;
+    const http::Request& request;
+    Clock::time_point begin;
+    detail::Request context;
+    std::shared_ptr<TicketCall> call;  // under the ticket that the request carries
   };
 
+  // --- server.cpp ---
   Task<http::Response> respond(http::Request request);
   Task<http::Response> respond_to_route(Served& route, std::string_view name, http::Request request);
   // Enters `logic`, runs the route there, and leaves again.
   Task<Outcome> inside_logic(Served& route, std::string_view name, const http::Request& request, Content input);
-  Task<Outcome> run_route(Served& route, std::string_view name, const http::Request& request, Content input);
-  // The call of `route` under this ticket: done when it was made before, else ours to make.
-  Task<std::shared_ptr<TicketCall>> claim(Ticket& ticket, std::string_view route, const http::Request& request);
-  // Moves the ticket on after its call, successful or not.
-  void settle(detail::Request& context, std::string_view name, TicketCall* call, const Content& answer, bool failed);
+  Task<> sweep_now_and_then();
+  void save_at_stop(Clock::time_point deadline);
+
+  // --- route.cpp, inside `logic` ---
+  Task<Outcome> run_route(Pass& pass, Content input);
+  // Throws when nobody waits for the answer any more.
+  void check_wanted(const Pass& pass) const;
+  // Finds ticket and session. The outcome when the call was made before.
+  Task<std::optional<Outcome>> open(Pass& pass);
+  // The call of this route under its ticket: done when it was made before, else ours to make.
+  Task<std::shared_ptr<TicketCall>> claim(Pass& pass);
+  // `input` as the staleness policy and the guard let it through. Throws Error (kStale, kUnprocessable).
+  Content admit(Pass& pass, Content input);
+  Task<Outcome> run_async(Pass& pass, Content input);
+  Outcome conclude(Pass& pass, Content result, std::exception_ptr failure);
+  // Moves the ticket on after its call. True when its step was taken.
+  bool settle(Pass& pass, const Content& answer, bool failed);
+  void count_refusal(const std::exception_ptr& failure);
+  std::shared_ptr<const CallContext> context_for(const Pass& pass) const;
+
+  // --- statistics.cpp ---
   Task<http::Response> respond_statistics();
   http::Response respond_metrics() const;
-  Task<> sweep_now_and_then();
+  Json weights_statistics() const;
 
   const ServeOptions options;
+  const std::string id;  // in the path of requests
   std::map<std::string, Served, std::less<>> routes;
+  std::optional<optim::Guard> guard;
   io::EventLoop loop;
   boost::asio::strand<boost::asio::io_context::executor_type> logic;
-  Store store;  // inside `logic` only
+  Store store;                   // inside `logic` only
+  std::shared_ptr<Saver> saver;  // null without checkpoints
   http::Server http;
   boost::asio::steady_timer sweep_timer;  // inside `logic` only
 
-  std::atomic<size_t> sessions{0}, live_tickets{0};  // copies for statistics()
-  std::atomic<size_t> waiting{0};                    // requests on their way into `logic`
+  UpdateStatistics updates;
+  std::atomic<size_t> sessions{0}, live_tickets{0}, ticket_bytes{0};  // copies of the store's
+  std::atomic<size_t> waiting{0};                                     // requests on their way into `logic`
   std::atomic<bool> ready{false};
   const std::chrono::steady_clock::time_point started;
   uint16_t port = 0;
@@ -84,6 +140,7 @@ struct Server::State {
   bool stop_asked = false;  // by a signal
   bool stopping = false;
   bool stopped = false;
+  bool stopped_clean = false;
   Json user_statistics;  // what options.statistics gave last
   Json ticket_statistics;
 };

@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "shumai/error.hpp"
 
@@ -61,83 +62,203 @@ std::shared_ptr<Session> Store::session(std::string_view id) {
 
 std::shared_ptr<Ticket> Store::find(std::string_view id, std::string_view session_id) {
   const auto found = tickets_.find(std::string(id));
-  if (found == tickets_.end() || found->second->expires <= Clock::now())
+  if (found == tickets_.end() || (found->second->running == 0 && found->second->expires <= Clock::now()))
     throw Error(ErrorCode::kGone, "the ticket is unknown here: it expired, or the server was restarted; forward again");
-  if (!session_id.empty() && found->second->session->id != session_id)
+  const std::shared_ptr<Session>& session = found->second->session;
+  if (!session_id.empty() && session && session->id != session_id)
     throw Error(ErrorCode::kForbidden, "the ticket belongs to another session");
   return found->second;
 }
 
-std::shared_ptr<Ticket> Store::mint(const std::shared_ptr<Session>& session) {
-  const Clock::time_point now = Clock::now();
-  if (session->tickets.size() >= limits_.max_tickets_per_session) expire(*session->tickets.front());
-  if (tickets_.size() >= limits_.max_tickets) sweep(now);
-  if (tickets_.size() >= limits_.max_tickets)
+void Store::check_room(Clock::time_point now) {
+  const auto full = [this] { return live_.size() >= limits_.max_tickets || held_bytes_ >= limits_.max_ticket_bytes; };
+  if (full()) sweep(now);
+  if (!full()) return;
+  if (live_.size() >= limits_.max_tickets)
     throw Error(ErrorCode::kTooManyRequests,
                 "too many tickets: the server keeps " + std::to_string(limits_.max_tickets) + ", try again later");
+  throw Error(ErrorCode::kTooManyRequests, "the graphs of forwards without a backward hold " +
+                                               std::to_string(held_bytes_) + " bytes, the server keeps " +
+                                               std::to_string(limits_.max_ticket_bytes) + ", try again later");
+}
+
+std::shared_ptr<Ticket> Store::mint(const std::shared_ptr<Session>& session, uint64_t version) {
+  const Clock::time_point now = Clock::now();
+  if (session->tickets.size() >= limits_.max_tickets_per_session)
+    if (Ticket* oldest = oldest_idle(*session, nullptr)) expire(*oldest);
+  check_room(now);
   auto ticket = std::make_shared<Ticket>();
   ticket->id = random_id();
   ticket->session = session;
+  ticket->version = version;
   ticket->expires = now + limits_.ticket_lifetime;
   ticket->in_session = session->tickets.insert(session->tickets.end(), ticket.get());
-  ticket->in_age = by_age_.insert(by_age_.end(), ticket.get());
+  ticket->in_age = live_.insert(live_.end(), ticket.get());
   tickets_.emplace(ticket->id, ticket);
   ++statistics_.tickets_minted;
-  ++live_;
   return ticket;
 }
 
+void Store::hold(Ticket& ticket, std::vector<HeldBlock> blocks) {
+  if (ticket.state == Ticket::State::kDone || ticket.state == Ticket::State::kExpired) return;
+  for (const HeldBlock& block : blocks) {
+    Held& held = held_[block.block];
+    if (held.tickets++ == 0) {
+      held.bytes = block.bytes;
+      held_bytes_ += block.bytes;
+    }
+    if (!block.weight) ticket.bytes += block.bytes;
+  }
+  ticket.session->bytes += ticket.bytes;
+  ticket.held = std::move(blocks);
+  while (ticket.session->bytes > limits_.max_ticket_bytes_per_session) {
+    Ticket* oldest = oldest_idle(*ticket.session, &ticket);
+    if (!oldest) break;
+    expire(*oldest);
+  }
+}
+
+Ticket* Store::oldest_idle(const Session& session, const Ticket* except) {
+  for (Ticket* ticket : session.tickets)
+    if (ticket->running == 0 && ticket != except) return ticket;
+  return nullptr;
+}
+
 void Store::release(Ticket& ticket) {
-  auto& latest = ticket.session->latest;
-  for (auto at = latest.begin(); at != latest.end();)
-    at = at->second.ticket == &ticket ? latest.erase(at) : std::next(at);
+  if (ticket.session) {
+    auto& latest = ticket.session->latest;
+    for (auto at = latest.begin(); at != latest.end();)
+      at = at->second.ticket == &ticket ? latest.erase(at) : std::next(at);
+    ticket.session->bytes -= ticket.bytes;
+  }
+  for (const HeldBlock& block : ticket.held) {
+    const auto found = held_.find(block.block);
+    if (--found->second.tickets > 0) continue;
+    held_bytes_ -= found->second.bytes;
+    held_.erase(found);
+  }
+  ticket.held.clear();
+  ticket.bytes = 0;
   ticket.own.clear();
+}
+
+void Store::leave_live(Ticket& ticket) {
+  ticket.session->tickets.erase(ticket.in_session);
+  live_.erase(ticket.in_age);
 }
 
 void Store::finish(Ticket& ticket) {
   release(ticket);
-  if (ticket.state == Ticket::State::kExpired) return;
+  if (ticket.state == Ticket::State::kExpired || ticket.state == Ticket::State::kDone) return;
+  leave_live(ticket);
   ticket.state = Ticket::State::kDone;
+  ticket.expires = Clock::now() + limits_.finished_lifetime;
+  ticket.in_age = finished_.insert(finished_.end(), &ticket);
   ++statistics_.tickets_done;
-  --live_;
+  if (finished_.size() > limits_.max_finished_tickets) expire(*finished_.front());
 }
 
 void Store::expire(Ticket& ticket) {
   const auto found = tickets_.find(ticket.id);
   const std::shared_ptr<Ticket> alive = found->second;
-  if (ticket.state != Ticket::State::kDone) {
-    ++statistics_.tickets_expired;
-    --live_;
-  }
-  ticket.state = Ticket::State::kExpired;
   // A call that is running holds what it needs itself.
   release(ticket);
-  for (const auto& [route, call] : ticket.calls) answer_bytes_ -= call->answer_bytes;
-  ticket.session->tickets.erase(ticket.in_session);
-  by_age_.erase(ticket.in_age);
+  if (ticket.state == Ticket::State::kDone) {
+    finished_.erase(ticket.in_age);
+  } else {
+    ++statistics_.tickets_expired;
+    leave_live(ticket);
+  }
+  ticket.state = Ticket::State::kExpired;
+  for (const auto& [route, call] : ticket.calls) drop_answer(*call);
   tickets_.erase(found);
 }
 
-void Store::keep_answer(TicketCall& call, const Content& answer) {
+void Store::drop_answer(TicketCall& call) {
+  answer_bytes_ -= std::exchange(call.answer_bytes, 0);
+  call.answer = Content();
+  call.kept = false;
+}
+
+void Store::make_room_for_answers(Clock::time_point now) {
+  while (!answers_.empty() &&
+         (answers_.front().expires <= now || answer_bytes_ > limits_.max_stored_answer_bytes)) {
+    if (const std::shared_ptr<TicketCall> call = answers_.front().call.lock()) drop_answer(*call);
+    answers_.pop_front();
+  }
+}
+
+namespace {
+
+size_t bytes_of(const Content& answer) {
+  if (answer.is_json()) return answer.json().dump().size();
   size_t bytes = 0;
-  if (answer.is_tensor() || answer.is_tensors())
+  if (!answer.empty())
     for (const auto& [name, tensor] : answer.tensors()) bytes += tensor.nbytes();
-  else if (answer.is_json())
-    bytes = answer.json().dump().size();
-  call.done = true;
-  // Over the limit the call is remembered, so that it can't run again, but its answer isn't.
-  if (answer_bytes_ + bytes > limits_.max_stored_answer_bytes) return;
-  call.answer = answer;
-  call.kept = true;
-  call.answer_bytes = bytes;
-  answer_bytes_ += bytes;
+  return bytes;
+}
+
+}  // namespace
+
+void Store::keep_answer(const std::shared_ptr<TicketCall>& call, const Content& answer) {
+  const Clock::time_point now = Clock::now();
+  call->done = true;
+  call->kept = true;
+  call->answer = answer;
+  call->answer_bytes = bytes_of(answer);
+  answer_bytes_ += call->answer_bytes;
+  answers_.push_back({call, now + limits_.answer_lifetime});
+  make_room_for_answers(now);
+}
+
+FinishedTickets Store::finished() const {
+  constexpr size_t kTickets = 4096, kAnswers = 256, kAnswerBytes = size_t{8} << 20;
+  FinishedTickets out;
+  size_t answers = 0, bytes = 0;
+  // The latest first: they are what a retry after a crash asks for.
+  for (auto at = finished_.rbegin(); at != finished_.rend() && out.size() < kTickets; ++at) {
+    FinishedTicket ticket{(*at)->id, {}};
+    for (const auto& [route, call] : (*at)->calls) {
+      if (!call->done) continue;
+      bytes += call->answer_bytes;
+      answers += call->answer_bytes > 0;
+      const bool kept = call->kept && answers <= kAnswers && bytes <= kAnswerBytes;
+      ticket.calls.push_back({route, call->body, kept, kept ? call->answer : Content()});
+    }
+    out.push_back(std::move(ticket));
+  }
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
+void Store::restore(const FinishedTickets& finished) {
+  for (const FinishedTicket& known : finished) {
+    auto ticket = std::make_shared<Ticket>();
+    ticket->id = known.id;
+    ticket->state = Ticket::State::kDone;
+    ticket->expires = Clock::now() + limits_.finished_lifetime;
+    if (!tickets_.emplace(ticket->id, ticket).second) continue;
+    ticket->in_age = finished_.insert(finished_.end(), ticket.get());
+    for (const FinishedTicket::Call& done : known.calls) {
+      auto call = std::make_shared<TicketCall>();
+      call->body = done.body;
+      call->done = true;
+      if (done.kept) keep_answer(call, done.answer);
+      ticket->calls.emplace(done.route, std::move(call));
+    }
+  }
 }
 
 void Store::sweep(Clock::time_point now) {
-  while (!by_age_.empty() && by_age_.front()->expires <= now) expire(*by_age_.front());
+  for (auto at = live_.begin(); at != live_.end() && (*at)->expires <= now;) {
+    Ticket& ticket = **at++;
+    if (ticket.running == 0) expire(ticket);
+  }
+  while (!finished_.empty() && finished_.front()->expires <= now) expire(*finished_.front());
+  make_room_for_answers(now);
   std::erase_if(sessions_, [&](const auto& item) {
     const Session& session = *item.second;
-    return session.tickets.empty() && session.last_used + limits_.session_lifetime < now;
+    return session.tickets.empty() && session.running == 0 && session.last_used + limits_.session_lifetime < now;
   });
 }
 

@@ -5,13 +5,17 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <deque>
 #include <list>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
+#include "autograd/held.hpp"
+#include "serve/finished.hpp"
 #include "shumai/io.hpp"
 
 // Sessions and tickets. Everything here runs on the server's logical thread.
@@ -29,16 +33,23 @@
 //              more (gradients for a later "apply"): back to captured. When it
 //              fails, back to captured too, and it may be sent again.
 //   done       such a request succeeded and stored nothing new. What the ticket
-//              held is let go at once; its answers are kept for retries.
-//   expired    its lifetime passed, or its session made too many others. Forgotten:
-//              the ticket is answered with 410.
+//              held is let go at once; its answers are kept for retries for a
+//              while, and for longer the fact that it was done.
+//   expired    its lifetime passed, its session made too many others or holds
+//              too much, or its gradient was too stale. Forgotten: the ticket is
+//              answered with 410. Never while a request of it runs, but for that
+//              request's own gradient being too stale.
 //
 // Invariant: each route runs at most once to success under one ticket. The same
-// body again gets the stored answer, another one 422.
+// body again gets the stored answer, another one 422. A ticket that is done is
+// never answered with 410 while it is remembered: to a client that means
+// "nothing happened, forward again".
+//
+// Tickets that are done survive a restart with the checkpoint that their step
+// is in (FinishedTicket). All others are unknown afterwards: 410.
 namespace sm::io {
 
 using Clock = std::chrono::steady_clock;
-using BodyDigest = std::array<uint64_t, 2>;
 
 struct Ticket;
 
@@ -53,16 +64,19 @@ struct Session {
   std::string id;
   Slots latest;
   Clock::time_point last_used;
-  std::list<Ticket*> tickets;  // oldest first
+  std::list<Ticket*> tickets;  // live ones, oldest first
+  size_t bytes = 0;            // that their graphs hold, weights apart
+  size_t running = 0;          // requests being handled
 };
 
 // One route called under a ticket.
 struct TicketCall {
-  BodyDigest body;
+  BodyDigest body{};
   bool done = false;
-  bool kept = false;  // the answer; it may have been too large to keep
+  bool kept = false;  // the answer
   Content answer;
   size_t answer_bytes = 0;
+  uint64_t sequence = 0;                                  // of the update that has to be durable before it is answered
   std::shared_ptr<boost::asio::steady_timer> finished;  // cancelled when the call has ended
 };
 
@@ -70,12 +84,16 @@ struct Ticket {
   enum class State : uint8_t { kMinted, kCaptured, kRunning, kDone, kExpired };
 
   std::string id;
-  std::shared_ptr<Session> session;
+  std::shared_ptr<Session> session;  // null for one that was restored
   State state = State::kMinted;
+  int running = 0;       // requests; it doesn't expire while there are any
+  uint64_t version = 0;  // of the weights that its forward saw
   Slots own;
   std::map<std::string, std::shared_ptr<TicketCall>, std::less<>> calls;
+  std::vector<HeldBlock> held;
+  size_t bytes = 0;  // of those that aren't weights
   Clock::time_point expires;
-  std::list<Ticket*>::iterator in_session;
+  std::list<Ticket*>::iterator in_session;  // while it is live
   std::list<Ticket*>::iterator in_age;
 };
 
@@ -99,37 +117,65 @@ class Store {
   // belongs to another session than `session_id`, unless that is empty.
   std::shared_ptr<Ticket> find(std::string_view id, std::string_view session_id);
 
-  // A new ticket of `session`; its oldest one expires when it has too many.
-  // Throws Error (kTooManyRequests) when the server has too many.
-  std::shared_ptr<Ticket> mint(const std::shared_ptr<Session>& session);
+  // Throws Error (kTooManyRequests) when a new ticket would have no room.
+  void check_room(Clock::time_point now);
 
-  // Lets go of what the ticket holds, in the session too. Its answers stay.
+  // A new ticket of `session`; its oldest one expires when it has too many.
+  // Throws as check_room does.
+  std::shared_ptr<Ticket> mint(const std::shared_ptr<Session>& session, uint64_t version);
+
+  // Counts what the ticket's graph holds; the session's oldest others expire when that is too much.
+  void hold(Ticket& ticket, std::vector<HeldBlock> blocks);
+
+  // Lets go of what the ticket holds, in the session too. That it is done stays known.
   void finish(Ticket& ticket);
 
   // Forgets the ticket.
   void expire(Ticket& ticket);
 
-  // Keeps `call`'s answer for retries, within the limit on bytes.
-  void keep_answer(TicketCall& call, const Content& answer);
+  // Marks `call` as done, and keeps its answer for retries.
+  void keep_answer(const std::shared_ptr<TicketCall>& call, const Content& answer);
+
+  // The latest tickets that are done, oldest first, with those answers that are small enough.
+  FinishedTickets finished() const;
+  void restore(const FinishedTickets& finished);
 
   // Forgets what has outlived its time. Called now and then.
   void sweep(Clock::time_point now);
 
   size_t sessions() const noexcept { return sessions_.size(); }
-  // Those remembered, and those among them that aren't done.
-  size_t tickets() const noexcept { return tickets_.size(); }
-  size_t live_tickets() const noexcept { return live_; }
+  size_t live_tickets() const noexcept { return live_.size(); }
+  size_t finished_tickets() const noexcept { return finished_.size(); }
+  // Of the graphs that live tickets hold, shared blocks counted once.
+  size_t held_bytes() const noexcept { return held_bytes_; }
   StoreStatistics& statistics() noexcept { return statistics_; }
 
  private:
+  struct Held {
+    size_t bytes = 0;
+    size_t tickets = 0;
+  };
+  struct Kept {
+    std::weak_ptr<TicketCall> call;
+    Clock::time_point expires;
+  };
+
+  // The session's oldest ticket that no request uses, other than `except`; null when there is none.
+  static Ticket* oldest_idle(const Session& session, const Ticket* except);
   void release(Ticket& ticket);
+  void leave_live(Ticket& ticket);
+  void drop_answer(TicketCall& call);
+  void make_room_for_answers(Clock::time_point now);
 
   const ServeLimits limits_;
   std::unordered_map<std::string, std::shared_ptr<Session>> sessions_;
   std::unordered_map<std::string, std::shared_ptr<Ticket>> tickets_;
-  std::list<Ticket*> by_age_;  // oldest first, so the next to expire
+  std::list<Ticket*> live_;      // oldest first, so the next to expire
+  std::list<Ticket*> finished_;  // the first that was done first
+  std::unordered_map<const void*, Held> held_;
+  size_t held_bytes_ = 0;
+  std::deque<Kept> answers_;  // oldest first
   size_t answer_bytes_ = 0;
-  size_t live_ = 0;
   StoreStatistics statistics_;
 };
 

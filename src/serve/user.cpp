@@ -9,7 +9,7 @@ const std::string& User::id() const { return request_.session->id; }
 std::string_view User::header(std::string_view name) const { return request_.headers.get(name); }
 
 void User::store(std::string_view key, std::any value, bool owned_by_ticket) {
-  if (!request_.ticket) request_.ticket = request_.store.mint(request_.session);
+  if (!request_.ticket) request_.ticket = request_.store.mint(request_.session, request_.version);
   Ticket& ticket = *request_.ticket;
   // One that expired while its call was running keeps nothing any more.
   Ticket* owner = owned_by_ticket && ticket.state != Ticket::State::kExpired ? &ticket : nullptr;
@@ -28,6 +28,7 @@ const Entry* visible(const detail::Request& request, std::string_view key) {
     if (const auto found = request.ticket->own.find(key); found != request.ticket->own.end()) return &found->second;
   const auto found = request.session->latest.find(key);
   if (found == request.session->latest.end() || (request.ticketed && found->second.ticket)) return nullptr;
+  if (found->second.ticket) request.used_latest = true;
   return &found->second;
 }
 

@@ -16,6 +16,7 @@ struct TicketTag {
   std::string ticket;
   std::string session;  // that it belongs to
   std::string origin;   // scheme://host:port; the ticket is sent nowhere else
+  std::string trace;    // the traceparent that asked for it
   bool gradient = false;
 };
 

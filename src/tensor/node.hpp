@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -35,6 +36,9 @@ class Node : public util::RefCounted {
 
   // True when the gradient has to be awaited: the node is then a FunctionNode (autograd/function.hpp).
   virtual bool is_async() const noexcept { return false; }
+
+  // Calls `visit` with each tensor that the node keeps for its backward.
+  virtual void visit_saved(const std::function<void(const TensorImpl&)>& visit) const = 0;
 
   // Lets go of saved tensors and of the edges. A consumed node can't run again.
   void consume() noexcept;

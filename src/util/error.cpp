@@ -22,6 +22,8 @@ constexpr CodeRow kCodes[] = {
     {ErrorCode::kMethodNotAllowed, 405, "method_not_allowed"},
     {ErrorCode::kNotAcceptable, 406, "not_acceptable"},
     {ErrorCode::kConflict, 409, "conflict"},
+    {ErrorCode::kStale, 409, "stale"},
+    {ErrorCode::kAlreadyDone, 409, "already_done"},
     {ErrorCode::kGone, 410, "gone"},
     {ErrorCode::kTooLarge, 413, "too_large"},
     {ErrorCode::kUnsupportedMedia, 415, "unsupported_media"},
@@ -31,6 +33,7 @@ constexpr CodeRow kCodes[] = {
     {ErrorCode::kInternal, 500, "internal"},
     {ErrorCode::kUnavailable, 503, "unavailable"},
     {ErrorCode::kTimeout, 504, "timeout"},
+    {ErrorCode::kLoop, 508, "loop"},
     {ErrorCode::kConnection, 502, "connection"},
     {ErrorCode::kCancelled, 499, "cancelled"},
 };
@@ -38,7 +41,7 @@ constexpr CodeRow kCodes[] = {
 const CodeRow& row_of(ErrorCode code) noexcept {
   for (const CodeRow& row : kCodes)
     if (row.code == code) return row;
-  return kCodes[17];  // kInternal
+  return row_of(ErrorCode::kInternal);
 }
 
 }  // namespace

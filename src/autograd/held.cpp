@@ -1,0 +1,32 @@
+#include "autograd/held.hpp"
+
+#include <unordered_set>
+
+#include "tensor/impl.hpp"
+
+namespace sm {
+
+std::vector<HeldBlock> held_by(const Tensor& output) {
+  std::vector<HeldBlock> held;
+  std::unordered_set<const void*> blocks;
+  const auto keep = [&](const TensorImpl& saved) {
+    const util::Buffer* buffer = saved.storage.get();
+    if (buffer && blocks.insert(buffer).second) held.push_back({buffer, buffer->size(), bool(saved.stands_for)});
+  };
+  keep(*output.impl());
+  std::vector<Node*> todo;
+  std::unordered_set<const Node*> seen;
+  const auto reach = [&](Node* node) {
+    if (node && !node->consumed() && seen.insert(node).second) todo.push_back(node);
+  };
+  reach(output.impl()->node.get());
+  while (!todo.empty()) {
+    Node* node = todo.back();
+    todo.pop_back();
+    node->visit_saved(keep);
+    for (const Node::Edge& edge : node->edges()) reach(edge.node.get());
+  }
+  return held;
+}
+
+}  // namespace sm

@@ -1,0 +1,290 @@
+#include <bit>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include "autograd/held.hpp"
+#include "kernels/copy.hpp"
+#include "serve/server.hpp"
+#include "shumai/error.hpp"
+#include "shumai/ops.hpp"
+#include "tensor/impl.hpp"
+
+namespace sm::io {
+namespace {
+
+namespace asio = boost::asio;
+
+// The same values without their graphs, which stay on the logical thread.
+Content without_graph(const Content& content) {
+  if (content.is_tensor()) return make_alias(content.tensor());
+  if (!content.is_tensors()) return content;
+  Tensors bare;
+  for (const auto& [name, tensor] : content.tensors()) bare.set(name, make_alias(tensor));
+  return bare;
+}
+
+bool has_graph(const Content& content) {
+  if (content.is_tensor()) return content.tensor().requires_grad();
+  if (!content.is_tensors()) return false;
+  for (const auto& [name, tensor] : content.tensors())
+    if (tensor.requires_grad()) return true;
+  return false;
+}
+
+std::vector<HeldBlock> held_by_answer(const Content& content) {
+  std::vector<HeldBlock> held;
+  if (content.empty() || content.is_json()) return held;
+  for (const auto& [name, tensor] : content.tensors())
+    if (tensor.defined())
+      for (const HeldBlock& block : held_by(tensor)) held.push_back(block);
+  return held;
+}
+
+std::vector<Tensor> floating_tensors(const Content& content) {
+  std::vector<Tensor> out;
+  if (content.empty() || content.is_json()) return out;
+  for (const auto& [name, tensor] : content.tensors())
+    if (is_floating(tensor.dtype())) out.push_back(tensor);
+  return out;
+}
+
+Content scaled(const Content& content, double factor) {
+  const auto scale = [factor](const Tensor& x) { return is_floating(x.dtype()) ? x * factor : x; };
+  if (content.is_tensor()) return scale(content.tensor());
+  Tensors out;
+  for (const auto& [name, tensor] : content.tensors()) out.set(name, scale(tensor));
+  return out;
+}
+
+}  // namespace
+
+void UpdateStatistics::count_staleness(uint64_t distance) {
+  const int bucket = std::min<int>(std::bit_width(distance), kBuckets - 1);
+  ++staleness[static_cast<size_t>(bucket)];
+  staleness_sum += distance;
+}
+
+Task<Server::State::Outcome> Server::State::run_route(Pass& pass, Content input) {
+  check_wanted(pass);
+  pass.context.version = updates.version;
+  std::optional<Outcome> outcome = co_await open(pass);
+  if (!outcome) {
+    struct Running {
+      std::shared_ptr<Session> session;
+      ~Running() { --session->running; }
+    };
+    if (pass.context.session->running >= options.limits.max_requests_in_flight_per_session)
+      outcome = conclude(pass, {}, std::make_exception_ptr(Error(ErrorCode::kTooManyRequests,
+                                                                 "the session has as many requests running as it may")));
+    const Running running{pass.context.session};
+    ++running.session->running;
+    if (!outcome) {
+      std::exception_ptr failure;
+      std::shared_ptr<const CallContext> call;
+      Content result;
+      const Handler::Function& handler = pass.route.handler.function();
+      try {
+        input = admit(pass, std::move(input));
+        if (handler.is_async()) {
+          call = context_for(pass);
+        } else {
+          User user(pass.context);
+          result = handler.call(user, std::move(input));
+        }
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      if (failure || !call)
+        outcome = conclude(pass, std::move(result), failure);
+      else
+        outcome = co_await asio::co_spawn(CallExecutor(logic, call), run_async(pass, std::move(input)),
+                                          asio::bind_executor(logic, asio::use_awaitable));
+    }
+  }
+  if (saver && outcome->version) co_await saver->durable(outcome->version);
+  if (outcome->failure) std::rethrow_exception(outcome->failure);
+  co_return std::move(*outcome);
+}
+
+void Server::State::check_wanted(const Pass& pass) const {
+  if (pass.request.client_gone())
+    throw Error(ErrorCode::kCancelled, "the client went away while its request waited for its turn");
+  const std::string_view text = pass.request.headers.get("Shumai-Timeout");
+  int64_t patience = 0;
+  if (text.empty() || std::from_chars(text.data(), text.data() + text.size(), patience).ec != std::errc()) return;
+  const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - pass.begin);
+  if (waited.count() > patience)
+    throw Error(ErrorCode::kTimeout, "the request waited " + std::to_string(waited.count()) +
+                                         " ms for its turn, and its client waits no longer than " +
+                                         std::to_string(patience) + " ms");
+}
+
+Task<std::optional<Server::State::Outcome>> Server::State::open(Pass& pass) {
+  detail::Request& context = pass.context;
+  const std::string_view ticket_id = pass.request.headers.get("Shumai-Ticket");
+  const std::string_view session_id = pass.request.headers.get("Shumai-Session");
+  if (ticket_id.empty()) {
+    context.session = store.session(session_id);
+    co_return std::nullopt;
+  }
+  context.ticketed = true;
+  context.ticket = store.find(ticket_id, session_id);
+  context.session = context.ticket->session ? context.ticket->session : store.session(session_id);
+  context.session->last_used = Clock::now();
+  pass.call = co_await claim(pass);
+  if (!pass.call->done) {
+    ++context.ticket->running;
+    context.ticket->state = Ticket::State::kRunning;
+    co_return std::nullopt;
+  }
+  ++store.statistics().answers_replayed;
+  if (!pass.call->kept)
+    throw Error(ErrorCode::kAlreadyDone, "the ticket's step was taken; its answer isn't kept any more");
+  Outcome outcome;
+  outcome.content = pass.call->answer;
+  outcome.session = context.session->id;
+  outcome.ticket = context.ticket->id;
+  outcome.version = pass.call->sequence;
+  co_return outcome;
+}
+
+Task<std::shared_ptr<TicketCall>> Server::State::claim(Pass& pass) {
+  Ticket& ticket = *pass.context.ticket;
+  const BodyDigest digest =
+      digest_of(pass.request.headers.get("Content-Type"), http::body_text(pass.request.body));
+  while (true) {
+    const auto found = ticket.calls.find(pass.name);
+    if (found == ticket.calls.end()) break;
+    const std::shared_ptr<TicketCall> earlier = found->second;
+    if (earlier->body != digest)
+      throw Error(ErrorCode::kUnprocessable,
+                  "the ticket was already used for /" + std::string(pass.name) + " with another body");
+    if (earlier->done) co_return earlier;
+    boost::system::error_code ignored;
+    co_await earlier->finished->async_wait(
+        asio::bind_executor(logic, asio::redirect_error(asio::use_awaitable, ignored)));
+  }
+  if (ticket.state == Ticket::State::kDone)
+    throw Error(ErrorCode::kAlreadyDone, "the ticket is done: its step was taken");
+  if (ticket.state == Ticket::State::kExpired)
+    throw Error(ErrorCode::kGone, "the ticket expired while the request waited; forward again");
+  auto mine = std::make_shared<TicketCall>();
+  mine->body = digest;
+  mine->finished = std::make_shared<asio::steady_timer>(logic, asio::steady_timer::time_point::max());
+  ticket.calls.emplace(pass.name, mine);
+  co_return mine;
+}
+
+Content Server::State::admit(Pass& pass, Content input) {
+  if (!pass.call) return input;
+  const std::vector<Tensor> gradients = floating_tensors(input);
+  if (gradients.empty()) return input;
+  if (options.guard.enabled) optim::check_norm(optim::norm_of(gradients), options.guard.max_norm);
+  const uint64_t staleness = updates.version - pass.context.ticket->version;
+  if (options.staleness.policy == StalenessOptions::Policy::kReject && staleness > options.staleness.limit) {
+    ++updates.stale;
+    store.expire(*pass.context.ticket);
+    throw Error(ErrorCode::kStale, "the weights were updated " + std::to_string(staleness) +
+                                       " times since the ticket's forward, the server accepts " +
+                                       std::to_string(options.staleness.limit) + "; forward again");
+  }
+  if (options.staleness.policy != StalenessOptions::Policy::kScale || staleness == 0) return input;
+  ++updates.scaled;
+  return scaled(input, 1 / (1 + static_cast<double>(staleness)));
+}
+
+// The end of the handler and what follows from it are one step: nothing else runs between.
+Task<Server::State::Outcome> Server::State::run_async(Pass& pass, Content input) {
+  std::exception_ptr failure;
+  Content result;
+  try {
+    User user(pass.context);
+    result = co_await pass.route.handler.function().call_async(user, std::move(input));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_return conclude(pass, std::move(result), failure);
+}
+
+Server::State::Outcome Server::State::conclude(Pass& pass, Content result, std::exception_ptr failure) {
+  detail::Request& context = pass.context;
+  Outcome outcome;
+  outcome.failure = failure;
+  try {
+    if (!failure && !context.ticket && has_graph(result))
+      context.ticket = store.mint(context.session, context.version);
+    outcome.content = without_graph(result);
+  } catch (...) {
+    outcome.failure = std::current_exception();
+  }
+  const bool failed = static_cast<bool>(outcome.failure);
+  const bool fresh = context.ticket && !pass.call;
+  bool moved = false;
+  if (context.ticket) {
+    if (fresh && !failed) store.hold(*context.ticket, context.held.empty() ? held_by_answer(result) : context.held);
+    moved = settle(pass, outcome.content, failed);
+  }
+  moved = moved || (!failed && context.used_latest);
+  if (saver) moved = saver->weights_moved() || moved;
+  if (moved) {
+    outcome.version = ++updates.version;
+    ++updates.updates;
+    if (pass.call) pass.call->sequence = outcome.version;
+    if (saver) saver->updated(outcome.version);
+  }
+  if (failed && context.ticketed) count_refusal(outcome.failure);
+  sessions = store.sessions();
+  live_tickets = store.live_tickets();
+  ticket_bytes = store.held_bytes();
+  outcome.session = context.session->id;
+  if (context.ticket) outcome.ticket = context.ticket->id;
+  return outcome;
+}
+
+void Server::State::count_refusal(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kUnprocessable) ++updates.refused;
+  } catch (...) {  // the handler's own
+  }
+}
+
+bool Server::State::settle(Pass& pass, const Content& answer, bool failed) {
+  Ticket& ticket = *pass.context.ticket;
+  TicketCall* call = pass.call.get();
+  if (call) call->finished->cancel();
+  if (!call) {
+    if (ticket.state == Ticket::State::kExpired) return false;
+    ticket.state = Ticket::State::kCaptured;
+    if (failed) store.expire(ticket);  // nobody will learn its name
+    return false;
+  }
+  if (--ticket.running == 0 && ticket.state == Ticket::State::kRunning) ticket.state = Ticket::State::kCaptured;
+  if (failed) {
+    ticket.calls.erase(ticket.calls.find(pass.name));
+    return false;
+  }
+  store.keep_answer(pass.call, answer);
+  if (pass.context.captured) return false;
+  store.finish(ticket);
+  updates.count_staleness(pass.context.version - ticket.version);
+  return true;
+}
+
+std::shared_ptr<const CallContext> Server::State::context_for(const Pass& pass) const {
+  const http::Headers& headers = pass.request.headers;
+  const std::string_view trace = headers.get("traceparent");
+  auto context = std::make_shared<CallContext>();
+  if (is_traceparent(trace)) context->traceparent = trace;
+  context->path =
+      extend_path(headers.get("Shumai-Path"), id + "/" + std::string(pass.name), options.limits.max_hops);
+  return context;
+}
+
+}  // namespace sm::io

@@ -1,0 +1,184 @@
+#include "serve/saver.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <unordered_set>
+#include <utility>
+
+#include "shumai/error.hpp"
+#include "shumai/random.hpp"
+#include "tensor/impl.hpp"
+#include "util/log.hpp"
+
+namespace sm::io {
+
+namespace asio = boost::asio;
+
+Saver::Saver(const CheckpointOptions& options, Store& store, asio::any_io_executor logic)
+    : options_(options),
+      store_(store),
+      logic_(std::move(logic)),
+      directory_(options.directory, options.keep),
+      last_start_(Clock::now()),
+      changed_(logic_, asio::steady_timer::time_point::max()),
+      writer_(directory_) {
+  std::unordered_set<std::string_view> names;
+  for (const auto& [name, weight] : options_.weights)
+    if (!weight.defined() || name.starts_with("shumai.") || !names.insert(name).second)
+      throw Error(ErrorCode::kInvalidArgument,
+                  "checkpoint: \"" + name + "\" can't be saved: names are given once and don't begin with \"shumai.\", "
+                                            "and tensors are defined");
+  weights_moved();
+}
+
+uint64_t Saver::resume() {
+  std::vector<std::string> skipped;
+  const std::optional<Checkpoint> found = directory_.newest(skipped);
+  for (const std::string& why : skipped) util::log_error("checkpoint: skipped " + why);
+  {
+    const std::lock_guard lock(mutex_);
+    report_.skipped = skipped;
+    report_.resumed = found.has_value();
+    report_.version = found ? found->version : 0;
+  }
+  if (!found) return 0;
+  for (const auto& [name, weight] : options_.weights) {
+    const Tensor* saved = found->tensors.find(name);
+    if (!saved || saved->shape() != weight.shape() || saved->dtype() != weight.dtype())
+      throw Error(ErrorCode::kInvalidArgument,
+                  "checkpoint: \"" + options_.directory + "\" is of another model: \"" + name + "\" is " +
+                      std::string(name_of(weight.dtype())) + " " + weight.shape().to_string() + " here and " +
+                      (saved ? std::string(name_of(saved->dtype())) + " " + saved->shape().to_string() : "missing") +
+                      " there");
+  }
+  for (const auto& [name, weight] : options_.weights) weight.update(found->tensors[name]);
+  if (options_.load_state) {
+    Tensors rest;
+    for (const auto& [name, tensor] : found->tensors) rest.set(name, tensor);
+    options_.load_state(rest);
+  }
+  store_.restore(found->finished);
+  set_random_state(found->random);
+  weights_moved();
+  version_ = durable_ = found->version;
+  return version_;
+}
+
+bool Saver::weights_moved() {
+  uint64_t updates = 0;
+  for (const auto& [name, weight] : options_.weights) updates += weight.version();
+  return std::exchange(weight_updates_, updates) != updates;
+}
+
+void Saver::updated(uint64_t version) {
+  version_ = version;
+  if (strict()) start();
+}
+
+Task<> Saver::durable(uint64_t version) {
+  if (!strict()) co_return;
+  const std::shared_ptr<Saver> self = shared_from_this();
+  while (durable_ < version) {
+    if (failed_ >= version)
+      throw Error(ErrorCode::kUnavailable,
+                  "the update was made, but it can't be saved yet (" + failure_ + "): send the same request again");
+    start();
+    boost::system::error_code ignored;
+    co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+}
+
+void Saver::tick(Clock::time_point now) {
+  const bool due = strict() || now - last_start_ >= options_.interval;
+  if (due && version_ != durable_) start();
+}
+
+Task<> Saver::flush() {
+  const std::shared_ptr<Saver> self = shared_from_this();
+  const auto wait_for_write = [](Saver& saver) -> Task<> {
+    while (saver.busy_) {
+      boost::system::error_code ignored;
+      co_await saver.changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+  };
+  co_await wait_for_write(*this);
+  if (version_ == durable_) co_return;
+  start();
+  co_await wait_for_write(*this);
+}
+
+// Takes the state of now. What is done meanwhile asks for the next write when this one ends.
+void Saver::start() {
+  if (busy_ || version_ == durable_) return;
+  busy_ = true;
+  last_start_ = Clock::now();
+  if (options_.ask_state) {
+    options_.ask_state([weak = weak_from_this()](Tensors tensors) {
+      if (const auto self = weak.lock()) self->write(std::move(tensors), self->version_);
+    });
+    return;
+  }
+  Tensors tensors;
+  for (const auto& [name, weight] : options_.weights) tensors.set(name, make_alias(weight));
+  try {
+    if (options_.save_state)
+      for (const auto& [name, tensor] : options_.save_state()) tensors.set(name, make_alias(tensor));
+  } catch (const std::exception& error) {
+    return written(version_, error.what());
+  }
+  write(std::move(tensors), version_);
+}
+
+void Saver::write(Tensors tensors, uint64_t version) {
+  Checkpoint checkpoint;
+  checkpoint.version = version;
+  checkpoint.random = random_state();
+  checkpoint.tensors = std::move(tensors);
+  checkpoint.finished = store_.finished();
+  // The writer ends before the rest of this does.
+  writer_.write(std::move(checkpoint), [this, version, begin = Clock::now()](const std::string& failure) {
+    tell(version, failure, std::chrono::duration<double>(Clock::now() - begin).count());
+    asio::post(logic_, [weak = weak_from_this(), version, failure] {
+      if (const auto alive = weak.lock()) alive->written(version, failure);
+    });
+  });
+}
+
+void Saver::tell(uint64_t version, const std::string& failure, double seconds) {
+  const std::lock_guard lock(mutex_);
+  report_.seconds = seconds;
+  ++(failure.empty() ? report_.writes : report_.failures);
+  if (failure.empty()) report_.version = version;
+  report_.failure = failure;
+}
+
+void Saver::written(uint64_t version, const std::string& failure) {
+  busy_ = false;
+  if (failure.empty()) {
+    durable_ = version;
+  } else {
+    if (failure != failure_) util::log_error("checkpoint: can't write to \"" + options_.directory + "\": " + failure);
+    failed_ = version;
+  }
+  failure_ = failure;
+  changed_.cancel();
+  // After a failure the next tick tries again, not at once.
+  if (strict() && failure.empty()) start();
+}
+
+Json Saver::report() const {
+  const std::lock_guard lock(mutex_);
+  Json out = Json::object({{"version", report_.version},
+                           {"writes", report_.writes},
+                           {"failures", report_.failures},
+                           {"last_write_seconds", report_.seconds},
+                           {"resumed", report_.resumed}});
+  if (!report_.failure.empty()) out["error"] = report_.failure;
+  Json skipped = Json::array();
+  for (const std::string& why : report_.skipped) skipped.push_back(why);
+  if (!report_.skipped.empty()) out["skipped"] = std::move(skipped);
+  return out;
+}
+
+}  // namespace sm::io

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "serve/checkpoint.hpp"
+#include "serve/store.hpp"
+#include "shumai/io.hpp"
+#include "shumai/json.hpp"
+#include "shumai/task.hpp"
+
+namespace sm::io {
+
+// Decides when a server's checkpoint is taken, and who waits for it. Runs on
+// the server's logical thread, but for report().
+//
+// One write is under way at a time. What happens meanwhile is in the next one,
+// so that updates that wait together share a write.
+class Saver : public std::enable_shared_from_this<Saver> {
+ public:
+  // Throws Error for a directory that can't be used.
+  Saver(const CheckpointOptions& options, Store& store, boost::asio::any_io_executor logic);
+
+  // Goes on from the newest checkpoint that is whole, if there is one: weights,
+  // state, finished tickets, random stream. Returns its version. Throws Error
+  // (kInvalidArgument) when it is of another model.
+  uint64_t resume();
+
+  // True when a weight was updated since the last call.
+  bool weights_moved();
+
+  // The server's state is now `version`.
+  void updated(uint64_t version);
+
+  // Every update is to be durable before it is acknowledged.
+  bool strict() const noexcept { return options_.durability == Durability::kEveryUpdate; }
+
+  // Until `version` is on the disk. Throws Error (kUnavailable) when a write of it failed.
+  Task<> durable(uint64_t version);
+
+  // Starts a write when its time has come. Called now and then.
+  void tick(Clock::time_point now);
+
+  // Writes what isn't written yet, once.
+  Task<> flush();
+
+  // For /statistics. Thread-safe.
+  Json report() const;
+
+ private:
+  void start();
+  void write(Tensors tensors, uint64_t version);
+  void tell(uint64_t version, const std::string& failure, double seconds);
+  void written(uint64_t version, const std::string& failure);
+
+  const CheckpointOptions options_;
+  Store& store_;
+  const boost::asio::any_io_executor logic_;
+  const CheckpointDirectory directory_;
+  uint64_t weight_updates_ = 0;
+  uint64_t version_ = 0;  // of the state now
+  uint64_t durable_ = 0;  // of the last that was written
+  uint64_t failed_ = 0;   // of the last that couldn't be
+  std::string failure_;
+  bool busy_ = false;
+  Clock::time_point last_start_;
+  boost::asio::steady_timer changed_;  // cancelled when a write has ended
+
+  struct Report {
+    uint64_t version = 0, writes = 0, failures = 0;
+    double seconds = 0;  // of the last write
+    std::string failure;
+    std::vector<std::string> skipped;  // when the server resumed
+    bool resumed = false;
+  };
+  mutable std::mutex mutex_;
+  Report report_;  // guarded by mutex_
+  CheckpointWriter writer_;
+};
+
+}  // namespace sm::io
