@@ -216,18 +216,18 @@ using Routes = std::vector<Route>;
 
 // What a server takes and keeps before it refuses; docs/limits.md lists all.
 struct ServeLimits {
-  uint64_t max_body_bytes = uint64_t{1} << 30;   // 413
-  size_t max_connections = 10'000;               // 503
-  size_t max_requests_in_flight = 1'000;         // 503
+  uint64_t max_body_bytes = uint64_t{1} << 30;      // 413
+  size_t max_connections = 10'000;                  // 503
+  size_t max_requests_in_flight = 1'000;            // 503
   size_t max_requests_in_flight_per_session = 256;  // 429
-  size_t max_sessions = 100'000;                 // 429 for a new one
-  size_t max_tickets = 100'000;                  // live ones; 429 for a new one
-  size_t max_tickets_per_session = 1'000;        // beyond it the session's oldest expires
+  size_t max_sessions = 100'000;                    // 429 for a new one
+  size_t max_tickets = 100'000;                     // live ones; 429 for a new one
+  size_t max_tickets_per_session = 1'000;           // beyond it the session's oldest expires
   // Of the graphs that live tickets hold. Over it a new forward is answered 429.
   size_t max_ticket_bytes = size_t{4} << 30;
   // Without the weights, which sessions share. Beyond it the session's oldest expire.
   size_t max_ticket_bytes_per_session = size_t{1} << 30;
-  std::chrono::milliseconds ticket_lifetime{600'000};    // 410 afterwards
+  std::chrono::milliseconds ticket_lifetime{600'000};     // 410 afterwards
   std::chrono::milliseconds session_lifetime{3'600'000};  // since its last request
   // For how long, and of how many tickets, it is remembered that their step was taken.
   std::chrono::milliseconds finished_lifetime{3'600'000};
@@ -235,7 +235,7 @@ struct ServeLimits {
   // For how long, and how much, answers are kept for retries.
   std::chrono::milliseconds answer_lifetime{300'000};
   size_t max_stored_answer_bytes = size_t{64} << 20;
-  size_t max_hops = 16;  // servers that call each other for one request: 508
+  size_t max_hops = 16;                              // servers that call each other for one request: 508
   std::chrono::milliseconds shutdown_grace{10'000};  // for running requests, and the last checkpoint, at stop()
 };
 
@@ -293,7 +293,7 @@ struct StalenessOptions {
 // ticketed request carries, and in what any optimizer of this process gets
 // while the server lives.
 struct GuardOptions {
-  bool enabled = true;  // NaN and infinity
+  bool enabled = true;                                        // NaN and infinity
   double max_norm = std::numeric_limits<double>::infinity();  // of all gradients of one step together
 };
 

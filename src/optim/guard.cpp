@@ -1,6 +1,5 @@
 #include "optim/guard.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -11,55 +10,26 @@
 #include <fmt/core.h>
 
 #include "kernels/copy.hpp"
+#include "kernels/optimizer.hpp"
 #include "shumai/error.hpp"
-#include "tensor/impl.hpp"
+#include "shumai/ops.hpp"
 
 namespace sm::optim {
 namespace {
 
-// Several sums at once, so that additions needn't wait for each other.
-template <class T>
-double sum_of_squares(const T* data, int64_t n) {
-  constexpr int kLanes = 8;
-  double sums[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const double x = static_cast<double>(data[i + lane]);
-      sums[lane] += x * x;
-    }
-  for (; i < n; ++i) sums[0] += static_cast<double>(data[i]) * static_cast<double>(data[i]);
-  double total = 0;
-  for (double sum : sums) total += sum;
-  return total;
-}
-
-double norm_of_doubles(const double* data, int64_t n) {
-  const double plain = sum_of_squares(data, n);
-  if (std::isfinite(plain)) return std::sqrt(plain);
-  // A square overflows long before its element does.
-  double largest = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    if (!std::isfinite(data[i])) return std::abs(data[i]);
-    largest = std::max(largest, std::abs(data[i]));
-  }
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += (data[i] / largest) * (data[i] / largest);
-  return largest * std::sqrt(sum);
-}
-
 double norm_of(const Tensor& tensor) {
-  if (tensor.dtype() == DType::f32) {
-    const Tensor flat = kernels::contiguous(tensor);
-    return std::sqrt(sum_of_squares(flat.impl()->as<float>(), flat.elements()));
-  }
-  const Tensor flat = kernels::contiguous(kernels::cast(tensor, DType::f64));
-  return norm_of_doubles(flat.impl()->as<double>(), flat.elements());
+  const Tensor floating = is_floating(tensor.dtype()) ? tensor : kernels::cast(tensor, DType::f64);
+  const double squares = kernels::sum_of_powers(floating, 2);
+  if (std::isfinite(squares)) return std::sqrt(squares);
+  // A square overflows long before its element does.
+  const double largest = kernels::sum_of_powers(floating, std::numeric_limits<double>::infinity());
+  if (!std::isfinite(largest)) return largest;
+  return largest * std::sqrt(kernels::sum_of_powers(floating * (1 / largest), 2));
 }
 
 struct Limits {
   std::mutex mutex;
-  std::multiset<double> all;                                         // guarded by mutex
+  std::multiset<double> all;                                             // guarded by mutex
   std::atomic<double> lowest{std::numeric_limits<double>::quiet_NaN()};  // NaN: no guard
 
   void update() { lowest = all.empty() ? std::numeric_limits<double>::quiet_NaN() : *all.begin(); }
@@ -98,8 +68,9 @@ Guard::~Guard() {
 
 void check_norm(double norm, double max_norm) {
   if (!std::isfinite(norm))
-    throw Error(ErrorCode::kUnprocessable, "the gradient isn't finite (it has NaN or infinite elements), so no weight "
-                                           "was changed");
+    throw Error(ErrorCode::kUnprocessable,
+                "the gradient isn't finite (it has NaN or infinite elements), so no weight "
+                "was changed");
   if (norm > max_norm)
     throw Error(ErrorCode::kUnprocessable,
                 fmt::format("the gradient's norm is {:.6g}, above the limit of {:.6g}, so no weight was changed", norm,

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/elementwise.hpp"
+#include "optim/guard.hpp"
 #include "optim/rule.hpp"
 #include "shumai/error.hpp"
 
@@ -49,6 +50,7 @@ void check_gradients(std::string_view optimizer, const Gradients& gradients) {
              ErrorCode::kDTypeMismatch);
     if (weight.impl()->node) refuse(optimizer, "expects weights, got the result of an operation");
   }
+  check_guarded(gradients);
 }
 
 Optimizer::Rule::Rule(std::string_view name, double learning_rate, Names names)

@@ -62,7 +62,7 @@ class Optimizer::Rule {
 void check_not_negative(std::string_view optimizer, const char* name, double value);
 void check_below_one(std::string_view optimizer, const char* name, double value);
 
-// Throws Error unless each gradient fits its weight.
+// Throws Error unless each gradient fits its weight, and passes the Guards that live.
 void check_gradients(std::string_view optimizer, const Gradients& gradients);
 
 // Gives `weight` what `step`, called with a kernels::Descent, computes: in

@@ -15,16 +15,15 @@ constexpr size_t kTraceEnd = 35;  // of "00-<32 digits>"
 constexpr size_t kLength = 55;    // "00-<32 digits>-<16 digits>-01"
 
 bool is_hex(std::string_view text) noexcept {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 bool is_zero(std::string_view text) noexcept { return text.find_first_not_of('0') == std::string_view::npos; }
 
 // Ids of traces need to differ, not to be secret.
 uint64_t random_word() {
-  thread_local std::mt19937_64 words(
-      (uint64_t{std::random_device()()} << 32 | std::random_device()()) ^ reinterpret_cast<uintptr_t>(&words));
+  thread_local std::mt19937_64 words((uint64_t{std::random_device()()} << 32 | std::random_device()()) ^
+                                     reinterpret_cast<uintptr_t>(&words));
   for (;;)
     if (const uint64_t word = words()) return word;
 }

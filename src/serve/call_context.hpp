@@ -1,9 +1,9 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/require.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/query.hpp>
+#include <boost/asio/require.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -39,14 +39,12 @@ class CallExecutor {
   }
   template <class Property>
   requires boost::asio::can_require<const boost::asio::any_io_executor&, Property>::value CallExecutor
-  require(const Property& property) const {
-    return CallExecutor(boost::asio::require(inner_, property), context_);
-  }
+  require(const Property& property)
+  const { return CallExecutor(boost::asio::require(inner_, property), context_); }
   template <class Property>
   requires boost::asio::can_prefer<const boost::asio::any_io_executor&, Property>::value CallExecutor
-  prefer(const Property& property) const {
-    return CallExecutor(boost::asio::prefer(inner_, property), context_);
-  }
+  prefer(const Property& property)
+  const { return CallExecutor(boost::asio::prefer(inner_, property), context_); }
   friend bool operator==(const CallExecutor& a, const CallExecutor& b) noexcept {
     return a.inner_ == b.inner_ && a.context_ == b.context_;
   }

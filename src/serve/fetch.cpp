@@ -180,9 +180,9 @@ Task<http::Response> send_patiently(const http::Url& url, http::Request request,
       co_return std::move(last.response);
     }
     if (backoff.tries() == 1)
-      util::log_warning((last.failure ? last.failure->what()
-                                      : url.origin() + " answered " + std::to_string(last.response.status)) +
-                        std::string("; trying again"));
+      util::log_warning(
+          (last.failure ? last.failure->what() : url.origin() + " answered " + std::to_string(last.response.status)) +
+          std::string("; trying again"));
     co_await pause(wait);
   }
 }

@@ -68,9 +68,7 @@ struct Forward {
 };
 
 // True when the server took no step and won't take one under this ticket.
-bool is_forgotten(const Error& error) {
-  return error.code() == ErrorCode::kGone || error.code() == ErrorCode::kStale;
-}
+bool is_forgotten(const Error& error) { return error.code() == ErrorCode::kGone || error.code() == ErrorCode::kStale; }
 
 // Sends the gradient, after another forward when the server has forgotten the one that it belongs to.
 Task<Tensor> send_back(Forward forward, Tensor input, Tensor gradient) {
@@ -110,9 +108,8 @@ Task<Tensor> RemoteModel::operator()(Tensor input) const {
   if (!forward.wants_gradient)
     forward.options.headers = std::vector<std::pair<std::string, std::string>>{{kInputGradient, "none"}};
   FetchOptions options = forward.options;
-  options.grad_fn = GradFn([forward, input = input.detach()](GradContext context) {
-    return send_back(forward, input, context.grad_in);
-  });
+  options.grad_fn = GradFn(
+      [forward, input = input.detach()](GradContext context) { return send_back(forward, input, context.grad_in); });
   return tfetch(forward_url_, std::move(input), std::move(options));
 }
 

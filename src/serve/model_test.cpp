@@ -108,8 +108,10 @@ TEST(RemoteModel, SaysWhenNobodyListens) {
   {
     port = serve({{"a", [](User&) {}}}, any_port()).port();
   }
-  const std::string message =
-      error_of([&] { run(remote_model("localhost:" + std::to_string(port))(ones(1))); }, ErrorCode::kConnection);
+  RemoteModelOptions options;
+  options.retry_for = std::chrono::milliseconds(0);
+  const RemoteModel model = remote_model("localhost:" + std::to_string(port), options);
+  const std::string message = error_of([&] { run(model(ones(1))); }, ErrorCode::kConnection);
   EXPECT_NE(message.find("localhost:" + std::to_string(port)), std::string::npos);
 }
 

@@ -128,8 +128,11 @@ TEST(Resume, AnotherModelsCheckpointIsRefused) {
   ServeOptions options = any_port();
   options.checkpoint.directory = directory.path();
   options.checkpoint.weights = {{"w", ones({2})}};
-  const std::string message =
-      error_of([&] { serve({{"a", [](User&) {}}}, options).stop(); }, ErrorCode::kInvalidArgument);
+  const std::string message = error_of(
+      [&] {
+        serve({{"a", [](User&) {}}}, options).stop();
+      },
+      ErrorCode::kInvalidArgument);
   EXPECT_NE(message.find("float32 [2] here and float64 [] there"), std::string::npos) << message;
 }
 

@@ -79,8 +79,9 @@ Task<Server::State::Outcome> Server::State::run_route(Pass& pass, Content input)
       ~Running() { --session->running; }
     };
     if (pass.context.session->running >= options.limits.max_requests_in_flight_per_session)
-      outcome = conclude(pass, {}, std::make_exception_ptr(Error(ErrorCode::kTooManyRequests,
-                                                                 "the session has as many requests running as it may")));
+      outcome = conclude(pass, {},
+                         std::make_exception_ptr(
+                             Error(ErrorCode::kTooManyRequests, "the session has as many requests running as it may")));
     const Running running{pass.context.session};
     ++running.session->running;
     if (!outcome) {
@@ -155,8 +156,7 @@ Task<std::optional<Server::State::Outcome>> Server::State::open(Pass& pass) {
 
 Task<std::shared_ptr<TicketCall>> Server::State::claim(Pass& pass) {
   Ticket& ticket = *pass.context.ticket;
-  const BodyDigest digest =
-      digest_of(pass.request.headers.get("Content-Type"), http::body_text(pass.request.body));
+  const BodyDigest digest = digest_of(pass.request.headers.get("Content-Type"), http::body_text(pass.request.body));
   while (true) {
     const auto found = ticket.calls.find(pass.name);
     if (found == ticket.calls.end()) break;
@@ -216,8 +216,7 @@ Server::State::Outcome Server::State::conclude(Pass& pass, Content result, std::
   Outcome outcome;
   outcome.failure = failure;
   try {
-    if (!failure && !context.ticket && has_graph(result))
-      context.ticket = store.mint(context.session, context.version);
+    if (!failure && !context.ticket && has_graph(result)) context.ticket = store.mint(context.session, context.version);
     outcome.content = without_graph(result);
   } catch (...) {
     outcome.failure = std::current_exception();
@@ -282,8 +281,7 @@ std::shared_ptr<const CallContext> Server::State::context_for(const Pass& pass) 
   const std::string_view trace = headers.get("traceparent");
   auto context = std::make_shared<CallContext>();
   if (is_traceparent(trace)) context->traceparent = trace;
-  context->path =
-      extend_path(headers.get("Shumai-Path"), id + "/" + std::string(pass.name), options.limits.max_hops);
+  context->path = extend_path(headers.get("Shumai-Path"), id + "/" + std::string(pass.name), options.limits.max_hops);
   return context;
 }
 

@@ -27,8 +27,9 @@ Saver::Saver(const CheckpointOptions& options, Store& store, asio::any_io_execut
   for (const auto& [name, weight] : options_.weights)
     if (!weight.defined() || name.starts_with("shumai.") || !names.insert(name).second)
       throw Error(ErrorCode::kInvalidArgument,
-                  "checkpoint: \"" + name + "\" can't be saved: names are given once and don't begin with \"shumai.\", "
-                                            "and tensors are defined");
+                  "checkpoint: \"" + name +
+                      "\" can't be saved: names are given once and don't begin with \"shumai.\", "
+                      "and tensors are defined");
   weights_moved();
 }
 

@@ -54,8 +54,7 @@ Server::State::State(Routes given, ServeOptions options_)
       loop(static_cast<size_t>(std::max(1, options.threads))),
       logic(asio::make_strand(loop.context())),
       store(options.limits),
-      saver(options.checkpoint.directory.empty() ? nullptr
-                                                  : std::make_shared<Saver>(options.checkpoint, store, logic)),
+      saver(options.checkpoint.directory.empty() ? nullptr : std::make_shared<Saver>(options.checkpoint, store, logic)),
       http(
           loop.context(), [this](http::Request request) { return respond(std::move(request)); },
           http_limits(options.limits)),

@@ -129,9 +129,10 @@ http::Response Server::State::respond_metrics() const {
     if (i + 1 < UpdateStatistics::kBuckets)
       text += fmt::format("shumai_update_staleness_bucket{{le=\"{}\"}} {}\n", UpdateStatistics::bound(i), below);
   }
-  text += fmt::format("shumai_update_staleness_bucket{{le=\"+Inf\"}} {0}\nshumai_update_staleness_sum {1}\n"
-                      "shumai_update_staleness_count {0}\n",
-                      below, updates.staleness_sum.load());
+  text += fmt::format(
+      "shumai_update_staleness_bucket{{le=\"+Inf\"}} {0}\nshumai_update_staleness_sum {1}\n"
+      "shumai_update_staleness_count {0}\n",
+      below, updates.staleness_sum.load());
   single("tensor_bytes", "gauge", "Bytes that tensors hold.", static_cast<double>(util::Buffer::bytes_in_use()));
   http::Response response = http::Response::text(200, text);
   response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");

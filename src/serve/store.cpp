@@ -181,8 +181,7 @@ void Store::drop_answer(TicketCall& call) {
 }
 
 void Store::make_room_for_answers(Clock::time_point now) {
-  while (!answers_.empty() &&
-         (answers_.front().expires <= now || answer_bytes_ > limits_.max_stored_answer_bytes)) {
+  while (!answers_.empty() && (answers_.front().expires <= now || answer_bytes_ > limits_.max_stored_answer_bytes)) {
     if (const std::shared_ptr<TicketCall> call = answers_.front().call.lock()) drop_answer(*call);
     answers_.pop_front();
   }

@@ -160,7 +160,7 @@ TEST(Ticket, AStepMayBeSplitOverSeveralRoutes) {
   EXPECT_EQ(testing::send(server.url() + "/apply", "POST", "", with).status, 204);
   EXPECT_EQ(weight.item<double>(), 1 - 2 * 5);
   EXPECT_EQ(server.statistics()["tickets"]["live"].as_int64(), 0);
-  EXPECT_EQ(post(server.url() + "/forward", "1", with).status, 410) << "nothing more can be done with it";
+  EXPECT_EQ(post(server.url() + "/forward", "1", with).status, 409) << "nothing more can be done with it";
 }
 
 TEST(Ticket, AnUnknownOneIsGoneAndAnothersIsForbidden) {
