@@ -1,6 +1,8 @@
+import type { IndexSpec } from './lib/indexing.js'
 import type { TensorOps } from './lib/ops.js'
 
 export * from './lib/ops.js'
+export * from './lib/indexing.js'
 export * as io from './lib/io.js'
 export * as loss from './lib/loss.js'
 export * as module from './lib/module.js'
@@ -91,6 +93,10 @@ export declare class Tensor {
   /** Writes a safetensors file, atomically. */
   save(file: string): this
   T(axes?: readonly number[]): Tensor
+  /** The part that `specs` pick, an axis each: `x.index([0, ':', '1:3'])`. */
+  index(specs: readonly IndexSpec[]): Tensor
+  /** A new tensor with `value`, broadcast, in the part that `specs` pick. */
+  indexedAssign(value: TensorLike, specs: readonly IndexSpec[]): Tensor
   toString(): string
   valueOf(): number | this
   toJSON(): { dtype: string; shape: number[]; data: (number | string)[] }

@@ -1,5 +1,6 @@
 export { ShumaiError } from './lib/native.js'
 export { bytesUsed, dtype, isTensor, load, manual_seed, noGrad, save, scalar, Tensor, tensor, withGradFn } from './lib/tensor.js'
+export { index, indexedAssign } from './lib/indexing.js'
 export * as io from './lib/io.js'
 export * as loss from './lib/loss.js'
 export * as module from './lib/module.js'

@@ -314,6 +314,13 @@ Tensor take_gradient(const Tensor& gradient, const Tensor& indices, const Dims& 
 // or more.
 Tensor embedding(const Tensor& weight, const Tensor& indices);
 
+// Elements starts[i] + k * steps[i], k < counts[i], along each axis i. A view.
+Tensor window(const Tensor& tensor, const Dims& starts, const Dims& counts, const Dims& steps);
+
+// The tensor with `value`, which broadcasts to `counts`, where window of the same arguments would
+// look; of the tensor's dtype.
+Tensor assign_window(const Tensor& tensor, const Tensor& value, const Dims& starts, const Dims& counts, const Dims& steps);
+
 // The element at indices[..., k, ...] along `axis` for each index, in place on the other axes,
 // where the indices may be shorter than the tensor. Negative indices count from the end.
 Tensor gather(const Tensor& tensor, const Tensor& indices, int64_t axis = 0);

@@ -7,6 +7,7 @@
 #include "shumai/dtype.hpp"
 #include "shumai/error.hpp"
 #include "shumai/gradients.hpp"
+#include "shumai/index.hpp"
 #include "shumai/io.hpp"
 #include "shumai/json.hpp"
 #include "shumai/loss.hpp"

@@ -19,6 +19,7 @@
 namespace sm {
 
 class Gradients;
+class Index;
 class Node;
 class Tensor;
 class TensorImpl;
@@ -140,6 +141,10 @@ class Tensor {
   void save(const std::string& path) const;
 
 #include "shumai/tensor_methods.inc"
+
+  // The part that `specs` pick, and a new tensor with another value there; see shumai/index.hpp.
+  Tensor index(const std::vector<Index>& specs) const;
+  Tensor indexed_assign(const Tensor& value, const std::vector<Index>& specs) const;
 
   // For the library itself.
   explicit Tensor(TensorImpl* impl) noexcept;

@@ -612,6 +612,17 @@ export declare function takeGradient(gradient: TensorLike, indices: TensorLike, 
 export declare function embedding(weight: TensorLike, indices: TensorLike): Tensor
 
 /**
+ * Elements starts[i] + k * steps[i], k < counts[i], along each axis i. A view. Differentiable.
+ */
+export declare function window(tensor: TensorLike, starts: number | readonly number[], counts: number | readonly number[], steps: number | readonly number[]): Tensor
+
+/**
+ * The tensor with `value`, which broadcasts to `counts`, where window of the same arguments would look; of
+ * the tensor's dtype. Differentiable.
+ */
+export declare function assignWindow(tensor: TensorLike, value: TensorLike, starts: number | readonly number[], counts: number | readonly number[], steps: number | readonly number[]): Tensor
+
+/**
  * The element at indices[..., k, ...] along `axis` for each index, in place on the other axes, where the
  * indices may be shorter than the tensor. Negative indices count from the end. Defaults: axis = 0.
  * Differentiable.
@@ -1243,6 +1254,15 @@ export interface TensorOps {
    * Differentiable.
    */
   embedding(indices: TensorLike): Tensor
+  /**
+   * Elements starts[i] + k * steps[i], k < counts[i], along each axis i. A view. Differentiable.
+   */
+  window(starts: number | readonly number[], counts: number | readonly number[], steps: number | readonly number[]): Tensor
+  /**
+   * The tensor with `value`, which broadcasts to `counts`, where window of the same arguments would look; of
+   * the tensor's dtype. Differentiable.
+   */
+  assignWindow(value: TensorLike, starts: number | readonly number[], counts: number | readonly number[], steps: number | readonly number[]): Tensor
   /**
    * The element at indices[..., k, ...] along `axis` for each index, in place on the other axes, where the
    * indices may be shorter than the tensor. Negative indices count from the end. Defaults: axis = 0.

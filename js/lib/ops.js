@@ -113,6 +113,8 @@ export const {
   take,
   takeGradient,
   embedding,
+  window,
+  assignWindow,
   gather,
   scatter,
   scatterAdd,

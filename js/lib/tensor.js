@@ -205,7 +205,7 @@ export function withGradFn(value, inputs, gradFn) {
   return out
 }
 
-function inheritSteps(out, input) {
+export function inheritSteps(out, input) {
   const theirs = input.__steps
   // A result without a graph would keep the functions for nothing.
   if (theirs === undefined || out.__steps === theirs || !native.requiresGrad(out.__handle)) return
@@ -363,7 +363,7 @@ export const isTensor = (value) => value instanceof Tensor
 
 // JavaScript's numbers don't say whether they are meant as integers: whole ones
 // are, beside a tensor of integers, and bigints always.
-function numberHandle(value, operands) {
+export function numberHandle(value, operands) {
   const whole = typeof value === 'bigint' || (Number.isSafeInteger(value) && operands.some((item) => item instanceof Tensor && isInteger(item.dtype)))
   return native.number(value, whole)
 }
@@ -373,13 +373,13 @@ const isInteger = (code) => code >= 1 && code <= 8
 const isData = (value) => Array.isArray(value) || ArrayBuffer.isView(value)
 
 // Numbers in the place of indices are int64; booleans stay what they are.
-const isWhole = (value) => Array.isArray(value) && typeof value.flat(Infinity)[0] !== 'boolean'
+export const isIndexData = (value) => Array.isArray(value) && typeof value.flat(Infinity)[0] !== 'boolean'
 
 /** `given` with arrays in the place of tensors made into tensors, which go into `made`. */
 function makeTensors(args, given, made) {
   const make = (value, index) => {
     if (!isData(value)) return value
-    const out = tensor(value, index && isWhole(value) ? 'int64' : undefined)
+    const out = tensor(value, index && isIndexData(value) ? 'int64' : undefined)
     made.push(out)
     return out
   }

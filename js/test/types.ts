@@ -59,3 +59,6 @@ x.update(3)
 sm.tensor([1], 'float33')
 // @ts-expect-error tensors are made by functions
 new sm.Tensor()
+const [best, places] = x.topk(1)
+best.mul(places)
+x.split([1, 1]).map((part) => part.index([0, ':', '1:3', [1, 2], places]).indexedAssign(1, ['::-1']))

@@ -695,6 +695,22 @@ Tensor embedding(const Tensor& weight, const Tensor& indices) {
 }
 Tensor Tensor::embedding(const Tensor& indices) const { return sm::embedding(*this, indices); }
 
+Tensor window(const Tensor& tensor, const Dims& starts, const Dims& counts, const Dims& steps) {
+  static const ops::Op& op = ops::find("window");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {starts, counts, steps};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::window(const Dims& starts, const Dims& counts, const Dims& steps) const { return sm::window(*this, starts, counts, steps); }
+
+Tensor assign_window(const Tensor& tensor, const Tensor& value, const Dims& starts, const Dims& counts, const Dims& steps) {
+  static const ops::Op& op = ops::find("assign_window");
+  const Tensor* const inputs[] = {&tensor, &value};
+  const ops::Attr attrs[] = {starts, counts, steps};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::assign_window(const Tensor& value, const Dims& starts, const Dims& counts, const Dims& steps) const { return sm::assign_window(*this, value, starts, counts, steps); }
+
 Tensor gather(const Tensor& tensor, const Tensor& indices, int64_t axis) {
   static const ops::Op& op = ops::find("gather");
   const Tensor* const inputs[] = {&tensor, &indices};

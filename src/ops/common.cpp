@@ -119,6 +119,13 @@ Tensor unflattened(const Tensor& tensor, const Shape& shape, const Dims& axes) {
   return shape.size() < 2 ? apart : transpose(apart, inverse);
 }
 
+bool broadcasts_to(const Shape& from, const Shape& to) {
+  bool fits = from.size() <= to.size();
+  for (int i = 1; fits && i <= from.size(); ++i)
+    fits = from[from.size() - i] == 1 || from[from.size() - i] == to[to.size() - i];
+  return fits;
+}
+
 Tensor same_view(const Tensor& tensor) { return expand(tensor, tensor.shape()); }
 
 Tensor constant(double value, DType dtype) {

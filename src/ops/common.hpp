@@ -50,6 +50,9 @@ Tensor flattened(const Tensor& tensor, const Dims& axes);
 // The inverse, for a tensor that was of `shape`.
 Tensor unflattened(const Tensor& tensor, const Shape& shape, const Dims& axes);
 
+// Whether `from` broadcasts to exactly `to`.
+bool broadcasts_to(const Shape& from, const Shape& to);
+
 // The same tensor again, so that no result of an op is its input itself.
 Tensor same_view(const Tensor& tensor);
 

@@ -27,7 +27,7 @@ Tensor gather_forward(const Call& call) {
   const Tensor& x = call.in(0);
   const Shape& shape = call.in(1).shape();
   const int axis = picked_axis(call.op, x.shape(), shape, call.integer(0));
-  const auto indices = checked_indices(call.op, call.in(1), size_along(x.shape(), axis), FromEnd::kNegative);
+  const auto indices = checked_indices(call.op.name, call.in(1), size_along(x.shape(), axis), FromEnd::kNegative);
   Tensor out = make_tensor(shape, x.dtype());
   kernels::gather(x, axis, shape, indices, out);
   return out;
@@ -42,20 +42,12 @@ bool is_longer(const Shape& values, const Shape& shape) {
 
 // `values` as they are put at indices of `shape`: broadcast, or their first part.
 Tensor fitted(const Op& op, const Tensor& values, const Shape& shape, DType dtype) {
-  if (is_floating(values.dtype()) && !is_floating(dtype))
-    throw Error(ErrorCode::kDTypeMismatch, std::string(op.name) + ": expects values that " +
-                                               std::string(name_of(dtype)) + " can hold, got " +
-                                               std::string(name_of(values.dtype())));
+  check_holds(op.name, dtype, values);
   Tensor part = values;
   if (is_longer(values.shape(), shape)) {
     for (int i = 0; i < shape.size(); ++i) part = slice(part, i, 0, shape[i]);
   } else {
-    bool fits = values.ndim() <= shape.size();
-    for (int i = 1; fits && i <= values.ndim(); ++i) {
-      const int64_t size = values.shape()[values.ndim() - i];
-      fits = size == 1 || size == shape[shape.size() - i];
-    }
-    if (!fits)
+    if (!broadcasts_to(values.shape(), shape))
       throw Error(ErrorCode::kShapeMismatch, std::string(op.name) + ": values of shape " + values.shape().to_string() +
                                                  " don't fit indices of shape " + shape.to_string());
     part = expand(values, shape);
@@ -76,7 +68,7 @@ Tensor scatter_forward(const Call& call) {
   const Tensor& x = call.in(0);
   const Shape& shape = call.in(1).shape();
   const int axis = picked_axis(call.op, x.shape(), shape, call.integer(0));
-  const auto indices = checked_indices(call.op, call.in(1), size_along(x.shape(), axis), FromEnd::kNegative);
+  const auto indices = checked_indices(call.op.name, call.in(1), size_along(x.shape(), axis), FromEnd::kNegative);
   const NoGrad guard;
   const Tensor values = fitted(call.op, call.in(2), shape, x.dtype());
   Tensor out = make_tensor(x.shape(), add ? wide(x.dtype()) : x.dtype());
@@ -137,9 +129,7 @@ Tensor masked_select_forward(const Call& call) {
 Tensor masked_fill_forward(const Call& call) {
   const Tensor& x = call.in(0);
   const Tensor& value = call.in(2);
-  if (is_floating(value.dtype()) && !is_floating(x.dtype()))
-    throw Error(ErrorCode::kDTypeMismatch, "masked_fill: expects a value that " + std::string(name_of(x.dtype())) +
-                                               " can hold, got " + std::string(name_of(value.dtype())));
+  check_holds("masked_fill", x.dtype(), value);
   return where(call.in(1), astype(value, x.dtype()), x);
 }
 

@@ -228,6 +228,7 @@ std::span<const Op> shape_ops();
 std::span<const Op> matmul_ops();
 std::span<const Op> conv_ops();
 std::span<const Op> index_ops();
+std::span<const Op> window_ops();
 std::span<const Op> gather_ops();
 std::span<const Op> sort_ops();
 std::span<const Op> scan_ops();
