@@ -438,6 +438,10 @@ Tensor batch_norm(const Tensor& tensor, const Tensor& mean, const Tensor& varian
 // zeros (Vaswani and others, 2017).
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask = {}, bool causal = false, double scale = 0.0);
 
+// softmax(Q K^T * scale), [..., L, S]: the weights that `attention` gives the values, by the same
+// rules.
+Tensor attention_weights(const Tensor& query, const Tensor& key, const Tensor& mask = {}, bool causal = false, double scale = 0.0);
+
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
 inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }

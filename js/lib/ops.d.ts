@@ -813,6 +813,12 @@ export declare function batchNorm(tensor: TensorLike, mean: TensorLike, variance
  */
 export declare function attention(query: TensorLike, key: TensorLike, value: TensorLike, mask?: TensorLike, causal?: boolean, scale?: number): Tensor
 
+/**
+ * softmax(Q K^T * scale), [..., L, S]: the weights that `attention` gives the values, by the same rules.
+ * Defaults: causal = false, scale = 0.0. Differentiable.
+ */
+export declare function attentionWeights(query: TensorLike, key: TensorLike, mask?: TensorLike, causal?: boolean, scale?: number): Tensor
+
 /** The operations as methods, with the tensor as first argument. */
 export interface TensorOps {
   /**
@@ -1425,4 +1431,9 @@ export interface TensorOps {
    * others, 2017). Defaults: causal = false, scale = 0.0. Differentiable.
    */
   attention(key: TensorLike, value: TensorLike, mask?: TensorLike, causal?: boolean, scale?: number): Tensor
+  /**
+   * softmax(Q K^T * scale), [..., L, S]: the weights that `attention` gives the values, by the same rules.
+   * Defaults: causal = false, scale = 0.0. Differentiable.
+   */
+  attentionWeights(key: TensorLike, mask?: TensorLike, causal?: boolean, scale?: number): Tensor
 }

@@ -145,5 +145,6 @@ export const {
   groupNorm,
   batchNorm,
   attention,
+  attentionWeights,
 } = ops
 export { _var as var }

@@ -947,4 +947,12 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
 }
 Tensor Tensor::attention(const Tensor& key, const Tensor& value, const Tensor& mask, bool causal, double scale) const { return sm::attention(*this, key, value, mask, causal, scale); }
 
+Tensor attention_weights(const Tensor& query, const Tensor& key, const Tensor& mask, bool causal, double scale) {
+  static const ops::Op& op = ops::find("attention_weights");
+  const Tensor* const inputs[] = {&query, &key, &mask};
+  const ops::Attr attrs[] = {causal, scale};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::attention_weights(const Tensor& key, const Tensor& mask, bool causal, double scale) const { return sm::attention_weights(*this, key, mask, causal, scale); }
+
 }  // namespace sm

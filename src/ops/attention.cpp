@@ -10,17 +10,20 @@ namespace {
 constexpr double kNever = -std::numeric_limits<double>::infinity();
 
 Error shape_error(const std::string& rule, const Call& call) {
-  return Error(ErrorCode::kShapeMismatch, "attention: " + rule + ", got query " + call.in(0).shape().to_string() +
-                                              ", key " + call.in(1).shape().to_string() + " and value " +
-                                              call.in(2).shape().to_string());
+  std::string shapes = "query " + call.in(0).shape().to_string() + ", key " + call.in(1).shape().to_string();
+  if (call.op.name == "attention") shapes += " and value " + call.in(2).shape().to_string();
+  return Error(ErrorCode::kShapeMismatch, std::string(call.op.name) + ": " + rule + ", got " + shapes);
 }
 
 void check_shapes(const Call& call) {
-  const Tensor &query = call.in(0), &key = call.in(1), &value = call.in(2);
-  if (query.ndim() < 2 || key.ndim() < 2 || value.ndim() < 2)
-    throw shape_error("expects [..., L, E], [..., S, E] and [..., S, Ev]", call);
+  const Tensor &query = call.in(0), &key = call.in(1);
+  if (query.ndim() < 2 || key.ndim() < 2) throw shape_error("expects a query [..., L, E] and a key [..., S, E]", call);
   if (query.size(-1) != key.size(-1)) throw shape_error("query and key must have the same last size", call);
-  if (key.size(-2) != value.size(-2)) throw shape_error("key and value must have the same length", call);
+}
+
+void check_value(const Call& call) {
+  if (call.in(2).ndim() < 2) throw shape_error("expects a value [..., S, Ev]", call);
+  if (call.in(1).size(-2) != call.in(2).size(-2)) throw shape_error("key and value must have the same length", call);
 }
 
 // Boolean [L, S]: key j is for query i when j <= i.
@@ -52,30 +55,41 @@ Tensor weights_of(const Tensor& scores, bool masked) {
   return where(some, softmax(where(some, scores, zero), -1), zero);
 }
 
-Tensor attention_forward(const Call& call) {
-  const DType dtype = floating_result(call.op, call.inputs.first(3));
-  check_shapes(call);
-  const DType working = wide(dtype);
-  const Tensor query = converted(call.in(0), working), key = converted(call.in(1), working);
-  const Tensor &value = call.in(2), &mask = call.in(3);
+// softmax(Q K^T * scale) for the query and key of a row, in `dtype`.
+Tensor attention_weights_in(const Call& call, const Tensor& mask, DType dtype) {
+  const Tensor query = converted(call.in(0), dtype), key = converted(call.in(1), dtype);
   const double given = call.number(1), size = static_cast<double>(std::max<int64_t>(query.size(-1), 1));
   // Scaling the query is the cheapest of the three places.
   Tensor scores = matmul(query * (given == 0 ? 1 / std::sqrt(size) : given), swap_last(key));
   if (call.flag(0)) scores = where(causal_mask(query.size(-2), key.size(-2)), scores, constant(kNever, scores.dtype()));
   if (mask.defined()) scores = masked_scores(scores, mask);
-  return converted(matmul(weights_of(scores, mask.defined()), converted(value, working)), dtype);
+  return weights_of(scores, mask.defined());
 }
 
-// Operands of one batch shape, or of none.
-RefArray attention_reference(const RefCall& c) {
-  const RefArray &q = c.in(0), &k = c.in(1), &v = c.in(2);
+Tensor attention_weights_forward(const Call& call) {
+  const DType dtype = floating_result(call.op, call.inputs.first(2));
+  check_shapes(call);
+  return converted(attention_weights_in(call, call.in(2), wide(dtype)), dtype);
+}
+
+Tensor attention_forward(const Call& call) {
+  const DType dtype = floating_result(call.op, call.inputs.first(3)), working = wide(dtype);
+  check_shapes(call);
+  check_value(call);
+  const Tensor weights = attention_weights_in(call, call.in(3), working);
+  return converted(matmul(weights, converted(call.in(2), working)), dtype);
+}
+
+// Element (row, key), where rows count through all queries of all batches; operands are of one batch shape, or of
+// none. The mask is input number `mask`.
+std::vector<double> weight_rows(const RefCall& c, size_t mask) {
   const auto last = [](const RefArray& x, int from_end) {
     return static_cast<size_t>(x.shape[x.shape.size() - from_end]);
   };
-  const size_t queries = last(q, 2), keys = last(k, 2), size = last(q, 1), columns = last(v, 1);
+  const RefArray &q = c.in(0), &k = c.in(1);
+  const size_t queries = last(q, 2), keys = last(k, 2), size = last(q, 1);
   const double scale = c.number(1) != 0 ? c.number(1) : 1 / std::sqrt(static_cast<double>(size));
-  RefArray out{q.shape, {}};
-  out.shape[out.shape.size() - 1] = static_cast<int64_t>(columns);
+  std::vector<double> out;
   for (size_t row = 0; row < q.data.size() / size; ++row) {
     const size_t batch = row / queries, mine = row % queries;
     std::vector<double> weight(keys, 0);
@@ -84,15 +98,37 @@ RefArray attention_reference(const RefCall& c) {
       double score = 0;
       for (size_t e = 0; e < size; ++e) score += q.data[row * size + e] * k.data[(batch * keys + j) * size + e];
       score *= scale;
-      if (c.inputs.size() > 3) score += c.in(3).data[(mine * keys + j) % c.in(3).data.size()];
+      const std::vector<double>* added = c.inputs.size() > mask ? &c.inputs[mask].data : nullptr;
+      if (added) score += (*added)[(mine * keys + j) % added->size()];
       total += weight[j] = std::exp(score);
     }
+    for (const double each : weight) out.push_back(each / total);
+  }
+  return out;
+}
+
+RefArray attention_weights_reference(const RefCall& c) {
+  RefArray out{c.in(0).shape, weight_rows(c, 2)};
+  out.shape[out.shape.size() - 1] = c.in(1).shape[c.in(1).shape.size() - 2];
+  return out;
+}
+
+RefArray attention_reference(const RefCall& c) {
+  const RefArray &q = c.in(0), &k = c.in(1), &v = c.in(2);
+  const int rank = v.shape.size();
+  const size_t keys = static_cast<size_t>(v.shape[rank - 2]), columns = static_cast<size_t>(v.shape[rank - 1]);
+  const size_t queries = static_cast<size_t>(q.shape[q.shape.size() - 2]);
+  const std::vector<double> weights = weight_rows(c, 3);
+  RefArray out{q.shape, {}};
+  out.shape[out.shape.size() - 1] = v.shape[rank - 1];
+  const size_t rows = q.data.size() / static_cast<size_t>(k.shape[k.shape.size() - 1]);
+  for (size_t row = 0; row < rows; ++row)
     for (size_t i = 0; i < columns; ++i) {
       double sum = 0;
-      for (size_t j = 0; j < keys; ++j) sum += weight[j] / total * v.data[(batch * keys + j) * columns + i];
-      out.data.push_back(keys ? sum : 0);
+      for (size_t j = 0; j < keys; ++j)
+        sum += weights[row * keys + j] * v.data[(row / queries * keys + j) * columns + i];
+      out.data.push_back(sum);
     }
-  }
   return out;
 }
 
@@ -118,6 +154,20 @@ std::span<const Op> attention_ops() {
                     {{Shape{2, 2, 3, 2}, Shape{2, 2, 4, 2}, Shape{2, 2, 4, 1}, Shape{4}}, {true, 0.7}},
                     {{Shape{0, 2}, Shape{3, 2}, Shape{3, 2}}, {false, 0.0}},
                     {{Shape{2, 2}, Shape{0, 2}, Shape{0, 3}}, {false, 0.0}}}},
+       .dtypes = DTypes::kFloating},
+      {.name = "attention_weights",
+       .js = "attentionWeights",
+       .args = {tensor_arg("query"), tensor_arg("key"), optional_tensor_arg("mask"), bool_arg("causal", false),
+                float_arg("scale", 0.0)},
+       .doc = "softmax(Q K^T * scale), [..., L, S]: the weights that `attention` gives the values, by the same rules.",
+       .forward = attention_weights_forward,
+       .gradient = Gradient::composed(),
+       .reference = attention_weights_reference,
+       .samples = {{{-2, 2}},
+                   {{{Shape{3, 4}, Shape{5, 4}, Shape{3, 5}}, {false, 0.0}},
+                    {{Shape{2, 3, 2}, Shape{2, 3, 2}}, {true, 0.0}},
+                    {{Shape{2, 2, 3, 2}, Shape{2, 2, 4, 2}, Shape{4}}, {true, 0.7}},
+                    {{Shape{0, 2}, Shape{3, 2}}, {false, 0.0}}}},
        .dtypes = DTypes::kFloating},
   };
   return rows;
