@@ -2,7 +2,7 @@
 
 #include "nn/initial.hpp"
 #include "shumai/error.hpp"
-#include "shumai/nn.hpp"
+#include "shumai/layers.hpp"
 #include "shumai/ops.hpp"
 
 namespace sm::nn {
@@ -39,6 +39,20 @@ Conv2d::Conv2d(int64_t inputs, int64_t outputs, const Dims& kernel, ConvOptions 
 
 Tensor Conv2d::operator()(const Tensor& x) const {
   return conv2d(x, weight_, bias_, options_.stride, options_.padding, options_.dilation, options_.groups);
+}
+
+Conv1d::Conv1d(int64_t inputs, int64_t outputs, int64_t kernel, ConvOptions options) : options_(options) {
+  const Shape shape = filter_shape("Conv1d", inputs, outputs, kernel, options.groups, 1);
+  const int64_t fan_in = shape[1] * shape[2];
+  weight_ = parameter("weight", uniform_for(shape, fan_in, options.dtype));
+  if (options.bias) bias_ = parameter("bias", uniform_for({outputs}, fan_in, options.dtype));
+}
+
+Tensor Conv1d::operator()(const Tensor& x) const {
+  // CONV1D
+  return squeeze(conv2d(unsqueeze(x, 2), unsqueeze(weight_, 2), bias_, {1, options_.stride[0]},
+                        {0, options_.padding[0]}, {1, options_.dilation[0]}, options_.groups),
+                 2);
 }
 
 AvgPool2d::AvgPool2d(Dims kernel, PoolOptions options) : kernel_(std::move(kernel)), options_(std::move(options)) {}

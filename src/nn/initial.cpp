@@ -27,4 +27,10 @@ void check_positive(const char* module, const char* name, int64_t value) {
                 std::string(module) + ": " + name + " must be 1 or more, got " + std::to_string(value));
 }
 
+void check_probability(const char* module, double p) {
+  if (!(p >= 0 && p <= 1))
+    throw Error(ErrorCode::kInvalidArgument,
+                std::string(module) + ": a probability must be from 0 to 1, got " + std::to_string(p));
+}
+
 }  // namespace sm::nn

@@ -22,4 +22,7 @@ Tensor glorot_uniform(const Shape& shape, DType dtype);
 // Throws Error (kInvalidArgument): "Linear: inputs must be 1 or more, got 0".
 void check_positive(const char* module, const char* name, int64_t value);
 
+// Throws Error (kInvalidArgument) unless 0 <= p <= 1.
+void check_probability(const char* module, double p);
+
 }  // namespace sm::nn

@@ -89,6 +89,21 @@ TEST(Conv2d, HasExactGradients) {
   check_gradients(layer, {rand({2, 2, 4, 3}, DType::f64)}, [&](const auto& x) { return tanh(layer(x[0])); });
 }
 
+TEST(Conv1d, SumsEachWindow) {
+  const Conv1d layer(1, 1, 2, {.stride = 2, .padding = 1});
+  EXPECT_EQ(layer.weight().shape(), (Shape{1, 1, 2}));
+  layer.weight().update(tensor(std::vector<float>{1, 10}, {1, 1, 2}));
+  layer.bias().update(tensor({0.5f}));
+  EXPECT_THAT(values(layer(tensor(std::vector<float>{1, 2, 3}, {1, 1, 3}))), ElementsAre(10.5, 32.5));
+  EXPECT_EQ(Conv1d(4, 6, 3, {.dilation = 2, .groups = 2})(ones({2, 4, 9})).shape(), (Shape{2, 6, 5}));
+  error_of(ErrorCode::kShapeMismatch, [&] { layer(ones({1, 2, 3})); });
+}
+
+TEST(Conv1d, HasExactGradients) {
+  const Conv1d layer(2, 3, 3, {.padding = 1, .dtype = DType::f64});
+  check_gradients(layer, {rand({2, 2, 5}, DType::f64)}, [&](const auto& x) { return tanh(layer(x[0])); });
+}
+
 TEST(Pools, TakeTheMeanOrTheMaximum) {
   const Tensor x = arange(0, 16).reshape({1, 1, 4, 4});
   EXPECT_THAT(values(AvgPool2d(2)(x)), ElementsAre(2.5, 4.5, 10.5, 12.5));

@@ -1,5 +1,5 @@
 #include "nn/initial.hpp"
-#include "shumai/nn.hpp"
+#include "shumai/layers.hpp"
 #include "shumai/ops.hpp"
 
 namespace sm::nn {
@@ -11,10 +11,7 @@ Linear::Linear(int64_t inputs, int64_t outputs, LinearOptions options) {
   if (options.bias) bias_ = parameter("bias", uniform_for({outputs}, inputs, options.dtype));
 }
 
-Tensor Linear::operator()(const Tensor& x) const {
-  const Tensor product = matmul(x, weight_.transpose());
-  return bias_.defined() ? product + bias_ : product;
-}
+Tensor Linear::operator()(const Tensor& x) const { return linear(x, weight_.transpose(), bias_); }
 
 Tensor Flatten::operator()(const Tensor& x) const { return reshape(x, {x.size(0), -1}); }
 
