@@ -261,7 +261,8 @@ enum class Durability : uint8_t {
 struct CheckpointOptions {
   std::string directory = {};  // made when missing; empty: no checkpoints
   // What is saved and resumed. Names are unique and don't begin with "shumai.".
-  std::vector<std::pair<std::string, Tensor>> weights = {};
+  // An update() of one that requires gradients counts as an update of the model.
+  Tensors weights = {};
   // Further state, such as an optimizer's: its tensors now, to be saved beside the weights ...
   std::function<Tensors()> save_state = {};
   // ... and those of the checkpoint that the server resumes from.
@@ -379,22 +380,64 @@ Task<Content> fetch(std::string url, Content input = {}, FetchOptions options = 
 // --- Whole models ---
 
 // A served model's function: any callable from Tensor to Tensor or Task<Tensor>.
+// An nn::Module, or what has state() like one, says its named tensors as well.
 class Model {
  public:
   template <class F>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, Model>) Model(F function) : function_(std::move(function)) {}
+  requires(!std::is_same_v<std::remove_cvref_t<F>, Model>) Model(F function) {
+    if constexpr (requires(const F& f) {
+                    { f.state() } -> std::convertible_to<Tensors>;
+                  })
+      state_ = [function] { return function.state(); };
+    function_ = detail::Callable<Tensor>(std::move(function));
+  }
   const detail::Callable<Tensor>& function() const { return function_; }
+  // Empty for a plain function.
+  const std::function<Tensors()>& state() const { return state_; }
 
  private:
   detail::Callable<Tensor> function_;
+  std::function<Tensors()> state_;
 };
 
-// Applies the gradients of the model's weights, like optim::sgd.
-using Update = std::function<void(const Gradients&)>;
+// Applies the gradients of the model's weights: any callable on Gradients, such
+// as optim::sgd. An optim::Optimizer, or what has state() and load_state() like
+// one, can be saved as well.
+class Update {
+ public:
+  template <class F>
+  requires(!std::is_same_v<std::remove_cvref_t<F>, Update> && std::is_invocable_v<F&, const Gradients&>)
+      Update(F function) {
+    if constexpr (requires(const F& f, const Tensors& weights, const Tensors& state) {
+                    { f.state(weights) } -> std::convertible_to<Tensors>;
+                    f.load_state(state, weights);
+                  }) {
+      state_ = [function](const Tensors& weights) { return function.state(weights); };
+      load_state_ = [function](const Tensors& state, const Tensors& weights) { function.load_state(state, weights); };
+    }
+    function_ = std::move(function);
+  }
+
+  explicit operator bool() const { return static_cast<bool>(function_); }
+  void operator()(const Gradients& gradients) const { function_(gradients); }
+  bool has_state() const { return static_cast<bool>(state_); }
+  Tensors state(const Tensors& weights) const { return state_(weights); }
+  void load_state(const Tensors& state, const Tensors& weights) const { load_state_(state, weights); }
+
+ private:
+  std::function<void(const Gradients&)> function_;
+  std::function<Tensors(const Tensors& weights)> state_;
+  std::function<void(const Tensors& state, const Tensors& weights)> load_state_;
+};
 
 // Serves `model` at /forward, and at /optimize what takes the gradient of a
 // forward's answer back through it, calls `update` with the gradients of the
 // weights, and answers the gradient of the input. `routes` adds others.
+//
+// With options.checkpoint.directory alone, the checkpoint holds what `model`
+// and `update` say of themselves: a Module's parameters and buffers, and an
+// optimizer's memory under "optimizer.". Throws Error (kInvalidArgument) when
+// the model is a plain function and checkpoint.weights is empty.
 [[nodiscard]] Server serve_model(Model model, Update update, ServeOptions options = {}, Routes routes = {});
 
 struct RemoteModelOptions {

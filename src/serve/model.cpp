@@ -45,12 +45,43 @@ Task<Content> forward(User& user, Model model, Update update, Tensor input) {
 
 }  // namespace
 
+namespace {
+
+constexpr std::string_view kOptimizer = "optimizer.";
+
+// Completes the checkpoint by what model and update say of themselves.
+void add_state(CheckpointOptions& checkpoint, const Model& model, const Update& update) {
+  if (checkpoint.directory.empty() || checkpoint.ask_state) return;
+  if (checkpoint.weights.empty()) {
+    if (!model.state())
+      throw Error(ErrorCode::kInvalidArgument,
+                  "serve_model: a checkpoint needs names for the weights: serve a Module, or give checkpoint.weights");
+    checkpoint.weights = model.state()();
+  }
+  if (!update.has_state() || checkpoint.save_state || checkpoint.load_state) return;
+  checkpoint.save_state = [update, weights = checkpoint.weights] {
+    Tensors out;
+    for (const auto& [name, tensor] : update.state(weights)) out.set(std::string(kOptimizer) + name, tensor);
+    return out;
+  };
+  checkpoint.load_state = [update, weights = checkpoint.weights](const Tensors& saved) {
+    Tensors state;
+    for (const auto& [name, tensor] : saved)
+      if (name.starts_with(kOptimizer)) state.set(name.substr(kOptimizer.size()), tensor);
+    update.load_state(state, weights);
+  };
+}
+
+}  // namespace
+
 Server serve_model(Model model, Update update, ServeOptions options, Routes routes) {
   if (!update)
     throw Error(ErrorCode::kInvalidArgument,
                 "serve_model: needs a function that applies the gradients, such as optim::sgd");
+  add_state(options.checkpoint, model, update);
   // Every forward copies it, but its state is one.
-  update = [own = std::make_shared<Update>(std::move(update))](const Gradients& gradients) { (*own)(gradients); };
+  update =
+      Update([own = std::make_shared<Update>(std::move(update))](const Gradients& gradients) { (*own)(gradients); });
   routes.push_back(
       {"forward", [model, update](User& user, Tensor input) { return forward(user, model, update, input); }});
   routes.push_back({"optimize", [](User& user, Tensor jacobian) { return user.call_async(kBackward, jacobian); }});

@@ -178,5 +178,48 @@ TEST(Resume, RemoteModelTrainsThroughARestart) {
   EXPECT_EQ(second->value(), 2);
 }
 
+// The optimizer's velocities and the buffers go on as well: the same as without a restart, bit by bit.
+TEST(Resume, AModuleAndItsOptimizerGoOnExactly) {
+  const auto train = [](const std::string& directory, bool restart) {
+    manual_seed(11);
+    const nn::Linear model(3, 2);
+    const auto serve_it = [&](const nn::Linear& linear) {
+      ServeOptions options = any_port();
+      options.checkpoint.directory = directory;
+      return serve_model(linear, optim::Adam({.learning_rate = 0.1}), options);
+    };
+    auto server = std::make_unique<Server>(serve_it(model));
+    const auto steps = [](std::string url, int first, int last) -> Task<> {
+      const RemoteModel remote = remote_model(url);
+      for (int i = first; i < last; ++i) {
+        const Tensor x = ones({4, 3}) * (0.1f * i), wanted = ones({4, 2});
+        const Tensor y = co_await remote(x);
+        const Tensor loss = loss::mse(y, wanted);
+        co_await loss.backward_async();
+      }
+    };
+    run(steps(server->url(), 0, 5));
+    nn::Linear last = model;
+    if (restart) {
+      server.reset();
+      last = nn::Linear(3, 2);
+      server = std::make_unique<Server>(serve_it(last));
+    }
+    run(steps(server->url(), 5, 10));
+    return last.weight().to_vector<float>();
+  };
+  const Directory one, two;
+  EXPECT_EQ(train(one.path(), true), train(two.path(), false));
+}
+
+TEST(Resume, APlainFunctionNeedsNames) {
+  ServeOptions options = any_port();
+  options.checkpoint.directory = Directory().path();
+  const std::string message =
+      error_of([&] { serve_model([](Tensor x) { return x; }, [](const Gradients&) {}, options).stop(); },
+               ErrorCode::kInvalidArgument);
+  EXPECT_NE(message.find("Module"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sm::io

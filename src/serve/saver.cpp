@@ -68,7 +68,9 @@ uint64_t Saver::resume() {
 
 bool Saver::weights_moved() {
   uint64_t updates = 0;
-  for (const auto& [name, weight] : options_.weights) updates += weight.version();
+  // Running statistics, say, change with every forward.
+  for (const auto& [name, weight] : options_.weights)
+    if (weight.requires_grad()) updates += weight.version();
   return std::exchange(weight_updates_, updates) != updates;
 }
 

@@ -34,7 +34,7 @@ class Saver : public std::enable_shared_from_this<Saver> {
   // (kInvalidArgument) when it is of another model.
   uint64_t resume();
 
-  // True when a weight was updated since the last call.
+  // True when a weight that requires gradients was updated since the last call.
   bool weights_moved();
 
   // The server's state is now `version`.
