@@ -27,7 +27,7 @@ Tensor gather_forward(const Call& call) {
   const Tensor& x = call.in(0);
   const Shape& shape = call.in(1).shape();
   const int axis = picked_axis(call.op, x.shape(), shape, call.integer(0));
-  const auto indices = checked_indices(call.op.name, call.in(1), size_along(x.shape(), axis), FromEnd::kNegative);
+  const Positions indices = checked_indices(call.op.name, call.in(1), size_along(x.shape(), axis), FromEnd::kNegative);
   Tensor out = make_tensor(shape, x.dtype());
   kernels::gather(x, axis, shape, indices, out);
   return out;
@@ -68,7 +68,7 @@ Tensor scatter_forward(const Call& call) {
   const Tensor& x = call.in(0);
   const Shape& shape = call.in(1).shape();
   const int axis = picked_axis(call.op, x.shape(), shape, call.integer(0));
-  const auto indices = checked_indices(call.op.name, call.in(1), size_along(x.shape(), axis), FromEnd::kNegative);
+  const Positions indices = checked_indices(call.op.name, call.in(1), size_along(x.shape(), axis), FromEnd::kNegative);
   const NoGrad guard;
   const Tensor values = fitted(call.op, call.in(2), shape, x.dtype());
   Tensor out = make_tensor(x.shape(), add ? wide(x.dtype()) : x.dtype());
@@ -97,8 +97,11 @@ Tensor set_positions(const Tensor& mask) {
   for (int64_t i = 0, n = truth.elements(); i < n; ++i) count += flags[i];
   Tensor out = make_tensor(Shape(count), DType::i64);
   int64_t* to = out.impl()->as<int64_t>();
-  for (int64_t i = 0, k = 0; k < count; ++i)
-    if (flags[i]) to[k++] = i;
+  // Without a branch, which would be guessed wrong half of the time.
+  for (int64_t i = 0, k = 0; k < count; ++i) {
+    to[k] = i;
+    k += flags[i];
+  }
   return out;
 }
 
@@ -108,14 +111,23 @@ Tensor nonzero_forward(const Call& call) {
   const int64_t count = positions.elements();
   const int ndim = shape.size();
   Tensor out = make_tensor(Shape{count, ndim}, DType::i64);
+  if (ndim == 0) return out;
   const int64_t* from = positions.impl()->as<int64_t>();
   int64_t* to = out.impl()->as<int64_t>();
+  // Divides only where a new row along the last axis begins.
+  Dims at(ndim, 0);
+  int64_t row = 0;
   for (int64_t k = 0; k < count; ++k, to += ndim) {
-    int64_t rest = from[k];
-    for (int i = ndim - 1; i >= 0; --i) {
-      to[i] = rest % shape[i];
-      rest /= shape[i];
+    if (from[k] >= row + shape.back()) {
+      int64_t rest = from[k] / shape.back();
+      row = rest * shape.back();
+      for (int i = ndim - 2; i >= 0; --i) {
+        at[i] = rest % shape[i];
+        rest /= shape[i];
+      }
     }
+    for (int i = 0; i < ndim - 1; ++i) to[i] = at[i];
+    to[ndim - 1] = from[k] - row;
   }
   return out;
 }

@@ -49,7 +49,7 @@ Shape taken_shape(const Shape& shape, int axis, const Shape& indices) {
 
 Tensor take_along(const Op& op, const Tensor& tensor, const Tensor& indices, int axis, FromEnd from_end) {
   const kernels::Along view = kernels::along(tensor.shape(), axis);
-  const std::vector<int64_t> positions = checked_indices(op.name, indices, view.size, from_end);
+  const Positions positions = checked_indices(op.name, indices, view.size, from_end);
   Tensor out = make_tensor(taken_shape(tensor.shape(), axis, indices.shape()), tensor.dtype());
   kernels::take(kernels::contiguous(tensor), view, positions, out);
   return out;
@@ -76,7 +76,7 @@ Tensor take_gradient_forward(const Call& call) {
     throw Error(ErrorCode::kShapeMismatch, "take_gradient: expects a gradient of shape " + expected.to_string() +
                                                ", got " + gradient.shape().to_string());
   const kernels::Along view = kernels::along(shape, axis);
-  const std::vector<int64_t> positions = checked_indices(call.op.name, call.in(1), view.size, FromEnd::kNegative);
+  const Positions positions = checked_indices(call.op.name, call.in(1), view.size, FromEnd::kNegative);
   Tensor out = make_tensor(shape, wide(gradient.dtype()));
   kernels::fill(out, 0);
   kernels::add_taken(kernels::contiguous(gradient), view, positions, out);

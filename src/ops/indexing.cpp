@@ -149,8 +149,7 @@ Tensor pick_along(const char* op, Tensor tensor, const std::vector<Picked::Along
   int64_t span = 1;
   for (const auto& [axis, positions] : picks) {
     const int64_t size = tensor.shape()[axis];
-    const std::vector<int64_t> mine =
-        ops::checked_indices(op, expand(positions, common), size, ops::FromEnd::kNegative);
+    const ops::Positions mine = ops::checked_indices(op, expand(positions, common), size, ops::FromEnd::kNegative);
     for (size_t i = 0; i < flat.size(); ++i) flat[i] = flat[i] * size + mine[i];
     span *= size;
   }
@@ -188,6 +187,12 @@ Tensor spread(const Tensor& value, const Shape& shape) {
   return expand(reshape(value, own), shape);
 }
 
+// The mask, when it is all that is given and is for all axes.
+const Tensor* only_mask(const Tensor& tensor, const std::vector<Index>& specs) {
+  const Tensor* mask = specs.size() == 1 ? std::get_if<Tensor>(&specs[0].value()) : nullptr;
+  return mask && mask->dtype() == DType::boolean && mask->shape() == tensor.shape() ? mask : nullptr;
+}
+
 }  // namespace
 
 Index::Index(const std::string& given) : value_(int64_t{0}) {
@@ -215,6 +220,8 @@ Tensor index(const Tensor& tensor, const std::vector<Index>& specs) {
 
 Tensor indexed_assign(const Tensor& tensor, const Tensor& value, const std::vector<Index>& specs) {
   ops::check_holds("indexed_assign", tensor.dtype(), value);
+  if (const Tensor* mask = only_mask(tensor, specs); mask && value.ndim() == 0)
+    return masked_fill(tensor, *mask, value);
   const Picked picked = Picker("indexed_assign", tensor.shape()).pick(specs);
   if (picked.tensors.empty()) {
     Shape part;

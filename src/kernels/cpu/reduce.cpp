@@ -107,15 +107,23 @@ template <class T>
 struct Product {
   using Acc = typename Sum<T>::Acc;
   static Acc start() { return 1; }
-  static void add(Acc& acc, T value) {
+  static void multiply(Acc& acc, Acc value) {
     if constexpr (std::is_same_v<Acc, double>)
-      acc *= static_cast<double>(convert<Compute<T>>(value));
+      acc *= value;
     else
       acc = static_cast<Acc>(static_cast<uint64_t>(acc) * static_cast<uint64_t>(value));
   }
+  static void add(Acc& acc, T value) { multiply(acc, convert<Acc>(value)); }
   static T finish(Acc acc) { return convert<T>(acc); }
   static void run(Acc& acc, const char* at, int64_t step, int64_t n) {
+    // Independent lanes: one product after another would wait for each.
+    constexpr int kLanes = 8;
+    Acc lane[kLanes];
+    for (Acc& value : lane) value = start();
+    for (; n >= kLanes; n -= kLanes)
+      for (int i = 0; i < kLanes; ++i, at += step) add(lane[i], *reinterpret_cast<const T*>(at));
     for (int64_t i = 0; i < n; ++i, at += step) add(acc, *reinterpret_cast<const T*>(at));
+    for (Acc value : lane) multiply(acc, value);
   }
 };
 
