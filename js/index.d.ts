@@ -93,6 +93,9 @@ export declare class Tensor {
   /** Writes a safetensors file, atomically. */
   save(file: string): this
   T(axes?: readonly number[]): Tensor
+  /** More elements before and after each axis: a pair for each, or two lists. */
+  pad(paddings: readonly (readonly [number, number])[], value?: number, mode?: string): Tensor
+  pad(before: number | readonly number[], after: number | readonly number[], value?: number, mode?: string): Tensor
   /** The part that `specs` pick, an axis each: `x.index([0, ':', '1:3'])`. */
   index(specs: readonly IndexSpec[]): Tensor
   /** A new tensor with `value`, broadcast, in the part that `specs` pick. */

@@ -45,3 +45,10 @@ export function indexedAssign(x, value, specs) {
 
 Tensor.prototype.index = function (specs) { return index(this, specs) }
 Tensor.prototype.indexedAssign = function (value, specs) { return indexedAssign(this, value, specs) }
+
+// The original's form, a pair for each axis, beside ours.
+const pad = Tensor.prototype.pad
+Tensor.prototype.pad = function (before, ...rest) {
+  if (!Array.isArray(before?.[0])) return pad.call(this, before, ...rest)
+  return pad.call(this, before.map(([first]) => first), before.map(([, last]) => last), ...rest)
+}

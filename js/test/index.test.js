@@ -52,6 +52,8 @@ test('what is masked, scattered and moved', () => {
   assert.deepEqual(values(x.roll(1, 0)), [3, 4, 1, 2])
   assert.deepEqual(values(x.tril()), [1, 0, 3, 4])
   assert.deepEqual(values(sm.tensor([1, 2, 3]).pad(2, 1, 0, 'reflect')), [3, 2, 1, 2, 3, 2])
+  assert.deepEqual(values(x.pad([[0, 0], [1, 0]])), [0, 1, 2, 0, 3, 4])
+  assert.deepEqual(values(x.pad([[0, 0], [0, 1]], 0, 'edge')), [1, 2, 2, 3, 4, 4])
   assert.deepEqual(values(x.tile([1, 2])), [1, 2, 1, 2, 3, 4, 3, 4])
   assert.throws(() => x.split(0), { code: 'invalid_argument', message: /split: expects one size above 0/ })
 })

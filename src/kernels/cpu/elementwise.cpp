@@ -307,9 +307,12 @@ void where(const Tensor& condition, const Tensor& a, const Tensor& b, const Tens
     using T = typename decltype(type)::type;
     run_loop(loop, [](const auto& at, const auto& step, int64_t n) {
       T* to = reinterpret_cast<T*>(at[3]);
-      for (int64_t i = 0; i < n; ++i)
-        to[i] = *reinterpret_cast<const bool*>(at[0] + i * step[0]) ? *reinterpret_cast<const T*>(at[1] + i * step[1])
-                                                                    : *reinterpret_cast<const T*>(at[2] + i * step[2]);
+      for (int64_t i = 0; i < n; ++i) {
+        // Both are read, so that nothing has to be guessed.
+        const T a = *reinterpret_cast<const T*>(at[1] + i * step[1]),
+                b = *reinterpret_cast<const T*>(at[2] + i * step[2]);
+        to[i] = *reinterpret_cast<const bool*>(at[0] + i * step[0]) ? a : b;
+      }
     });
   });
 }
