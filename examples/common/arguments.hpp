@@ -43,6 +43,12 @@ class Arguments {
     return value;
   }
 
+  std::string text(std::string_view option, std::string fallback) const {
+    for (const Option& given : options_)
+      if (given.name == option) fallback = given.value;
+    return fallback;
+  }
+
   // One of `choices`; the first when it isn't given.
   std::string choice(std::string_view option, const std::vector<std::string>& choices) const {
     std::string value = choices.front();

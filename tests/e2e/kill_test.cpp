@@ -1,0 +1,110 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "e2e/training.hpp"
+
+// kill -9 of a server in the middle of training, again and again.
+namespace sm::e2e {
+namespace {
+
+constexpr int kKills = 20;
+
+// Kills and starts the server until `kills` are done; the moments are random, in the start as well.
+void keep_killing(TrainingServer& server, std::mt19937& random, int kills) {
+  for (int i = 0; i < kills; ++i) {
+    if (between(random, 0, 3) > 0) server.wait_until_serving();
+    std::this_thread::sleep_for(std::chrono::microseconds(between(random, 0, 40'000)));
+    server.kill();
+    server.start();
+  }
+  server.wait_until_serving();
+}
+
+std::vector<std::string> durable(const std::string& model, int size, const io::testing::Directory& directory) {
+  return {"--model",      model,          "--size",      std::to_string(size),
+          "--durability", "every-update", "--directory", directory.path()};
+}
+
+TEST(Kill, NoAcknowledgedStepIsLostOrDoubled) {
+  const Seed seed;
+  std::mt19937 random = seed.engine();
+  const io::testing::Directory directory(fast_place());
+  Tally tally(1 << 14);
+  TrainingServer server(durable("count", tally.slots, directory));
+  // The first start is over.
+  server.kill();
+  server.start();
+  Clients clients([&] { return count_steps_together(server.url(), tally, 4); });
+  keep_killing(server, random, kKills);
+  EXPECT_FALSE(clients.ended()) << "the steps were over before the kills";
+  const int before = tally.done;
+  EXPECT_TRUE(poll_until([&] { return tally.done > before + 20 || clients.ended(); }));
+  tally.enough = true;
+  EXPECT_EQ(clients.join(), "") << "a client saw an error";
+  std::printf("%d steps through %d kills\n", tally.done.load(), kKills);
+  expect_counted_once(server.url(), tally);
+  EXPECT_EQ(server.statistics()["weights"]["version"].as_int64(), tally.done);
+}
+
+// Loss after `steps` steps of a linear regression whose data depends on the seed and the step alone.
+Task<double> learn(std::string url, uint32_t seed, int steps) {
+  constexpr int kSize = 4;
+  const io::RemoteModel model = io::remote_model(url);
+  std::mt19937 random(seed);
+  std::normal_distribution<double> normal;
+  const std::vector<double> truth{1, -2, 3, 0.5};
+  double last = 0;
+  for (int step = 0; step < steps; ++step) {
+    std::vector<double> x(16 * kSize), y(16);
+    for (double& value : x) value = normal(random);
+    for (size_t i = 0; i < y.size(); ++i) {
+      y[i] = normal(random) * 0.1;
+      for (size_t j = 0; j < kSize; ++j) y[i] += x[i * kSize + j] * truth[j];
+    }
+    const Tensor input = tensor(x, Shape{16, kSize}), wanted = tensor(y, Shape{16, 1});
+    const Tensor loss = loss::mse(co_await model(input), wanted);
+    co_await loss.backward_async();
+    last = loss.item<double>();
+  }
+  co_return last;
+}
+
+struct Learned {
+  double loss = 0;
+  std::vector<double> weights;
+};
+
+Learned learn_on(TrainingServer& server, uint32_t seed, int steps, const std::function<void(const Clients&)>& disturb) {
+  Learned out;
+  Clients client([&]() -> Task<> { out.loss = co_await learn(server.url(), seed, steps); });
+  disturb(client);
+  EXPECT_EQ(client.join(), "") << "the client saw an error";
+  out.weights = weights_of(server.url());
+  return out;
+}
+
+TEST(Kill, WhatIsLearnedIsThatOfAnUndisturbedRun) {
+  const Seed seed;
+  std::mt19937 random = seed.engine();
+  constexpr int kSteps = 800;
+  const io::testing::Directory quiet_directory(fast_place()), directory(fast_place());
+  TrainingServer quiet(durable("line", 4, quiet_directory)), killed(durable("line", 4, directory));
+  const Learned expected = learn_on(quiet, seed.value(), kSteps, [](const Clients&) {});
+  killed.kill();
+  killed.start();
+  const Learned learned = learn_on(killed, seed.value(), kSteps, [&](const Clients& client) {
+    keep_killing(killed, random, kKills);
+    EXPECT_FALSE(client.ended()) << "the steps were over before the kills";
+  });
+  std::printf("loss %.17g undisturbed, %.17g through %d kills\n", expected.loss, learned.loss, kKills);
+  // One client, and every step on the disk before it is acknowledged: the same steps from the same weights.
+  EXPECT_EQ(learned.loss, expected.loss);
+  EXPECT_EQ(learned.weights, expected.weights);
+  EXPECT_LT(learned.loss, 0.1) << "noise of variance 0.01 remains";
+}
+
+}  // namespace
+}  // namespace sm::e2e
