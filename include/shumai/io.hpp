@@ -214,28 +214,43 @@ struct Route {
 };
 using Routes = std::vector<Route>;
 
-// What a server takes and keeps before it refuses; docs/limits.md lists all.
+// What a server takes and keeps before it refuses: the one place for all of
+// it. docs/limits.md says what a client sees, and names the limits of formats.
 struct ServeLimits {
+  // --- Requests ---
   uint64_t max_body_bytes = uint64_t{1} << 30;      // 413
+  size_t max_header_bytes = 16 * 1024;              // 431
+  size_t max_headers = 100;                         // 431
   size_t max_connections = 10'000;                  // 503
   size_t max_requests_in_flight = 1'000;            // 503
   size_t max_requests_in_flight_per_session = 256;  // 429
-  size_t max_sessions = 100'000;                    // 429 for a new one
-  size_t max_tickets = 100'000;                     // live ones; 429 for a new one
-  size_t max_tickets_per_session = 1'000;           // beyond it the session's oldest expires
-  // Of the graphs that live tickets hold. Over it a new forward is answered 429.
-  size_t max_ticket_bytes = size_t{4} << 30;
+  size_t max_hops = 16;                             // servers that call each other for one request: 508
+
+  // --- Time that a peer may take ---
+  std::chrono::milliseconds header_timeout{10'000};      // 408
+  std::chrono::milliseconds body_timeout{30'000};        // longest silence within a body: 408
+  uint64_t min_body_rate = 1024;                         // bytes a second over a whole body: 408; 0: any
+  std::chrono::milliseconds keep_alive_timeout{75'000};  // between requests
+  std::chrono::milliseconds write_timeout{30'000};       // without taking a byte of an answer
+  std::chrono::milliseconds linger_timeout{2'000};       // for reading why it was refused
+
+  // --- What is kept for clients ---
+  size_t max_sessions = 100'000;                          // 429 for a new one
+  std::chrono::milliseconds session_lifetime{3'600'000};  // since its last request
+  size_t max_tickets = 100'000;                           // live ones; 429 for a new one
+  size_t max_tickets_per_session = 1'000;                 // beyond it the session's oldest expires
+  size_t max_ticket_bytes = size_t{4} << 30;              // that the graphs of live tickets hold; 429 for a new one
   // Without the weights, which sessions share. Beyond it the session's oldest expire.
   size_t max_ticket_bytes_per_session = size_t{1} << 30;
-  std::chrono::milliseconds ticket_lifetime{600'000};     // 410 afterwards
-  std::chrono::milliseconds session_lifetime{3'600'000};  // since its last request
-  // For how long, and of how many tickets, it is remembered that their step was taken.
+  std::chrono::milliseconds ticket_lifetime{600'000};  // 410 afterwards
+  // For how long, and of how many tickets, it is remembered that their step was taken: 409.
   std::chrono::milliseconds finished_lifetime{3'600'000};
   size_t max_finished_tickets = 100'000;
   // For how long, and how much, answers are kept for retries.
   std::chrono::milliseconds answer_lifetime{300'000};
   size_t max_stored_answer_bytes = size_t{64} << 20;
-  size_t max_hops = 16;                              // servers that call each other for one request: 508
+
+  // --- The end ---
   std::chrono::milliseconds shutdown_grace{10'000};  // for running requests, and the last checkpoint, at stop()
 };
 

@@ -37,8 +37,16 @@ constexpr std::string_view kOwnRoutes[] = {"health/live", "health/ready", "metri
 http::Limits http_limits(const ServeLimits& limits) {
   http::Limits out;
   out.max_body_bytes = limits.max_body_bytes;
+  out.max_header_bytes = limits.max_header_bytes;
+  out.max_headers = limits.max_headers;
   out.max_connections = limits.max_connections;
   out.max_requests_in_flight = limits.max_requests_in_flight;
+  out.header_timeout = limits.header_timeout;
+  out.body_timeout = limits.body_timeout;
+  out.min_body_rate = limits.min_body_rate;
+  out.keep_alive_timeout = limits.keep_alive_timeout;
+  out.write_timeout = limits.write_timeout;
+  out.linger_timeout = limits.linger_timeout;
   return out;
 }
 

@@ -170,6 +170,18 @@ TEST(Server, HealthAndStatisticsAnswerWhileAHandlerComputes) {
   EXPECT_EQ(call.get(), 204);
 }
 
+TEST(Server, LimitsOfHttpAreItsOwn) {
+  ServeOptions options = any_port();
+  options.limits.max_headers = 8;
+  options.limits.max_body_bytes = 10;
+  const Server server = echo_server(options);
+  EXPECT_EQ(post(server.url() + "/forward", "[1]").status, 200);
+  EXPECT_EQ(post(server.url() + "/forward", "[1, 2, 3, 4]").status, 413);
+  testing::HeaderList many;
+  for (int i = 0; i < 10; ++i) many.emplace_back("X-" + std::to_string(i), "1");
+  EXPECT_EQ(post(server.url() + "/forward", "[1]", many).status, 431);
+}
+
 TEST(Server, MetricsAreInPrometheusFormat) {
   const Server server = echo_server();
   post(server.url() + "/forward", "[1]");
