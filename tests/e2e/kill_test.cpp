@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <string>
 #include <vector>
 
+#include "e2e/learning.hpp"
 #include "e2e/training.hpp"
 
 // kill -9 of a server in the middle of training, again and again.
@@ -49,53 +49,16 @@ TEST(Kill, NoAcknowledgedStepIsLostOrDoubled) {
   EXPECT_EQ(server.statistics()["weights"]["version"].as_int64(), tally.done);
 }
 
-// Loss after `steps` steps of a linear regression whose data depends on the seed and the step alone.
-Task<double> learn(std::string url, uint32_t seed, int steps) {
-  constexpr int kSize = 4;
-  const io::RemoteModel model = io::remote_model(url);
-  std::mt19937 random(seed);
-  std::normal_distribution<double> normal;
-  const std::vector<double> truth{1, -2, 3, 0.5};
-  double last = 0;
-  for (int step = 0; step < steps; ++step) {
-    std::vector<double> x(16 * kSize), y(16);
-    for (double& value : x) value = normal(random);
-    for (size_t i = 0; i < y.size(); ++i) {
-      y[i] = normal(random) * 0.1;
-      for (size_t j = 0; j < kSize; ++j) y[i] += x[i * kSize + j] * truth[j];
-    }
-    const Tensor input = tensor(x, Shape{16, kSize}), wanted = tensor(y, Shape{16, 1});
-    const Tensor loss = loss::mse(co_await model(input), wanted);
-    co_await loss.backward_async();
-    last = loss.item<double>();
-  }
-  co_return last;
-}
-
-struct Learned {
-  double loss = 0;
-  std::vector<double> weights;
-};
-
-Learned learn_on(TrainingServer& server, uint32_t seed, int steps, const std::function<void(const Clients&)>& disturb) {
-  Learned out;
-  Clients client([&]() -> Task<> { out.loss = co_await learn(server.url(), seed, steps); });
-  disturb(client);
-  EXPECT_EQ(client.join(), "") << "the client saw an error";
-  out.weights = weights_of(server.url());
-  return out;
-}
-
 TEST(Kill, WhatIsLearnedIsThatOfAnUndisturbedRun) {
   const Seed seed;
   std::mt19937 random = seed.engine();
   constexpr int kSteps = 800;
   const io::testing::Directory quiet_directory(fast_place()), directory(fast_place());
   TrainingServer quiet(durable("line", 4, quiet_directory)), killed(durable("line", 4, directory));
-  const Learned expected = learn_on(quiet, seed.value(), kSteps, [](const Clients&) {});
+  const Learned expected = learn_on(quiet.url(), quiet, seed.value(), kSteps, [](const Clients&) {});
   killed.kill();
   killed.start();
-  const Learned learned = learn_on(killed, seed.value(), kSteps, [&](const Clients& client) {
+  const Learned learned = learn_on(killed.url(), killed, seed.value(), kSteps, [&](const Clients& client) {
     keep_killing(killed, random, kKills);
     EXPECT_FALSE(client.ended()) << "the steps were over before the kills";
   });
