@@ -90,6 +90,9 @@ void tag_answer(const Content& content, const http::Response& response, const ht
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+// How long a server is waited for that hasn't answered yet.
+constexpr milliseconds kFirstContact{2000};
+
 // How long to wait before the next of several attempts.
 class Backoff {
  public:
@@ -161,7 +164,10 @@ Task<http::Response> send_patiently(const http::Url& url, http::Request request,
   const Clock::time_point begin = Clock::now();
   const bool limited = options.timeout.count() > 0;
   const Clock::time_point end = limited ? begin + options.timeout : Clock::time_point::max();
-  const Clock::time_point last_try = std::min(end, begin + options.retry_for);
+  // One that never answered isn't coming back: its address may be wrong.
+  const bool known = !sessions().of(url.origin()).empty();
+  const Clock::time_point last_try =
+      std::min(end, begin + (known ? options.retry_for : std::min(options.retry_for, kFirstContact)));
   http::SendOptions send;
   send.timeout = milliseconds(0);
   send.deadline = end;
