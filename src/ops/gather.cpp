@@ -213,7 +213,8 @@ RefArray nonzero_reference(const RefCall& c) {
     int64_t step = elements_of(x.shape), rest = static_cast<int64_t>(flat);
     for (int64_t size : x.shape) {
       step /= size;
-      out.data.push_back(static_cast<double>(rest / step));
+      const int64_t at = rest / step;
+      out.data.push_back(static_cast<double>(at));
       rest %= step;
     }
   }

@@ -156,7 +156,7 @@ std::string Case::to_string() const {
 }
 
 std::vector<Case> cases_of(const Op& op) {
-  const std::vector<Case> calls = calls_of(op);
+  std::vector<Case> calls = calls_of(op);
   if (!op.forward_many) return calls;
   std::vector<Case> cases;
   for (Case one : calls) {

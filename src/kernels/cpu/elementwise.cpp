@@ -303,15 +303,16 @@ void compare(Compare kind, const Tensor& a, const Tensor& b, const Tensor& out) 
 void where(const Tensor& condition, const Tensor& a, const Tensor& b, const Tensor& out) {
   if (out.elements() == 0) return;
   const Loop<4> loop = make_loop<4>({operand(condition), operand(a), operand(b), operand(out)}, out.shape());
-  with_type(out.dtype(), [&](auto type) {
+  // As unsigned numbers, which need no branch that would be guessed wrong.
+  with_size(out.dtype(), [&](auto type) {
     using T = typename decltype(type)::type;
     run_loop(loop, [](const auto& at, const auto& step, int64_t n) {
       T* to = reinterpret_cast<T*>(at[3]);
       for (int64_t i = 0; i < n; ++i) {
-        // Both are read, so that nothing has to be guessed.
         const T a = *reinterpret_cast<const T*>(at[1] + i * step[1]),
                 b = *reinterpret_cast<const T*>(at[2] + i * step[2]);
-        to[i] = *reinterpret_cast<const bool*>(at[0] + i * step[0]) ? a : b;
+        const T picked = static_cast<T>(-static_cast<int64_t>(*reinterpret_cast<const bool*>(at[0] + i * step[0])));
+        to[i] = static_cast<T>(b ^ ((a ^ b) & picked));
       }
     });
   });

@@ -82,21 +82,6 @@ void for_picked(const Tensor& tensor, int axis, const Shape& shape, std::span<co
     range(0, rows);
 }
 
-// Calls f(Type<T>{}) with an unsigned T of the size of the dtype's elements.
-template <class F>
-void with_size(DType dtype, F&& f) {
-  switch (size_of(dtype)) {
-    case 1:
-      return f(Type<uint8_t>{});
-    case 2:
-      return f(Type<uint16_t>{});
-    case 4:
-      return f(Type<uint32_t>{});
-    default:
-      return f(Type<uint64_t>{});
-  }
-}
-
 }  // namespace
 
 Along along(const Shape& shape, int axis) {
