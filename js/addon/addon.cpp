@@ -22,6 +22,8 @@ NAPI_MODULE_INIT() {
     define_tensors(env, exports);
     define_indexing(env, exports);
     define_autograd(env, exports);
+    define_losses(env, exports);
+    define_optimizers(env, exports);
     define_network(env, exports);
     define_server(env, exports);
   } catch (const std::exception& error) {

@@ -4,7 +4,6 @@
 #include "autograd/walk.hpp"
 #include "instance.hpp"
 #include "shumai/error.hpp"
-#include "shumai/optim.hpp"
 
 namespace sm::js {
 namespace {
@@ -159,16 +158,6 @@ napi_value finish_pass(const Arguments& arguments) {
   return to_entries(arguments.env(), pass_of(arguments.env(), arguments[0]).walk.result());
 }
 
-// sgd([weights], [gradients], rate)
-napi_value sgd(const Arguments& arguments) {
-  const napi_env env = arguments.env();
-  std::vector<Gradients::Entry> entries;
-  for (uint32_t i = 0, n = length_of(env, arguments[0]); i < n; ++i)
-    entries.push_back({tensor_at(env, at(env, arguments[0], i)), tensor_at(env, at(env, arguments[1], i))});
-  optim::sgd(Gradients(std::move(entries)), to_number(env, arguments[2], "learning rate"));
-  return undefined(env);
-}
-
 // Between the two no graph is recorded. They nest.
 napi_value begin_no_grad(const Arguments& arguments) {
   instance(arguments.env()).no_grad.push_back(std::make_unique<NoGrad>());
@@ -189,7 +178,6 @@ void define_autograd(napi_env env, napi_value exports) {
   define<next_step>(env, exports, "nextStep");
   define<finish_step>(env, exports, "finishStep");
   define<finish_pass>(env, exports, "finishPass");
-  define<sgd>(env, exports, "sgd");
   define<begin_no_grad>(env, exports, "beginNoGrad");
   define<end_no_grad>(env, exports, "endNoGrad");
 }

@@ -100,6 +100,8 @@ inline const Tensor& tensor_at(napi_env env, napi_value handle) {
 void define_tensors(napi_env env, napi_value exports);
 void define_indexing(napi_env env, napi_value exports);
 void define_autograd(napi_env env, napi_value exports);
+void define_losses(napi_env env, napi_value exports);
+void define_optimizers(napi_env env, napi_value exports);
 void define_network(napi_env env, napi_value exports);
 void define_server(napi_env env, napi_value exports);
 

@@ -411,14 +411,15 @@ function convert(name, arg, value, operands, numbers) {
   }
 }
 
-function makeGeneral(code, name, args) {
+/** A function of tensors and other arguments, as `args` says: `run` gets handles and gives one, or an array of them. */
+export function makeFunction(run, name, args) {
   return (...given) => {
     if (given.length > args.length) throw new ShumaiError(`${name}: takes at most ${args.length} arguments, got ${given.length}`)
     const made = []
     const operands = makeTensors(args, given, made)
     prepare()
     const numbers = []
-    const result = native.run(code, ...args.map((arg, i) => convert(name, arg, operands[i], operands, numbers)))
+    const result = run(...args.map((arg, i) => convert(name, arg, operands[i], operands, numbers)))
     const outputs = (Array.isArray(result) ? result : [result]).map(wrap)
     for (const handle of numbers) native.dispose(handle)
     for (const item of given.flat()) if (item instanceof Tensor) for (const out of outputs) inheritSteps(out, item)
@@ -475,7 +476,7 @@ function makeFirst(code, general, count) {
 }
 
 function makeOp(code, name, args, many) {
-  const general = makeGeneral(code, name, args)
+  const general = makeFunction(native.run.bind(undefined, code), name, args)
   if (many) return general
   const kinds = args.map(({ kind, index }) => (index ? 'index' : kind))
   if (kinds.join() === 'tensor') return makeUnary(code, general)

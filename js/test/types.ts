@@ -47,6 +47,19 @@ const kept: { a: sm.Tensor } = sm.util.tidy(() => ({ a: x.add(1) }))
 const keptLater: Promise<sm.Tensor> = sm.util.tidy(async () => kept.a)
 await keptLater
 
+const adam = sm.optim.adam({ lr: 1e-3, betas: [0.9, 0.99], schedule: sm.optim.sequentialLR([sm.optim.linearLR(), sm.optim.cosineAnnealingLR(100)], [5]) })
+await adam(loss.backward())
+adam.step(sm.optim.clipGradNorm(loss.backward(), 1).gradients, 1e-4)
+adam.loadState(adam.state(new MLP()), { weight })
+adam.learningRate *= 0.5
+sm.io.serve_model(new MLP(), new sm.optim.AdamW())
+sm.loss.crossEntropyWithLogits(x, [1, 2], { labelSmoothing: 0.1, reduction: 'sum' }).backward()
+sm.loss.mae()(x, x, { reduction: 'none' })
+
+// @ts-expect-error SGD has no betas
+new sm.optim.SGD({ betas: [0.9, 0.99] })
+// @ts-expect-error only kl_div has this reduction
+sm.loss.mse(x, x, { reduction: 'batchmean' })
 // @ts-expect-error a tensor isn't a number
 const wrong: number = x.add(1)
 // @ts-expect-error no such option
