@@ -49,7 +49,6 @@ Conv1d::Conv1d(int64_t inputs, int64_t outputs, int64_t kernel, ConvOptions opti
 }
 
 Tensor Conv1d::operator()(const Tensor& x) const {
-  // CONV1D
   return squeeze(conv2d(unsqueeze(x, 2), unsqueeze(weight_, 2), bias_, {1, options_.stride[0]},
                         {0, options_.padding[0]}, {1, options_.dilation[0]}, options_.groups),
                  2);
