@@ -46,8 +46,10 @@ const Range& range_of(const Op& op, size_t input) {
   return op.samples.ranges[std::min(input, op.samples.ranges.size() - 1)];
 }
 
+uint64_t draw_seed = 0;
+
 std::mt19937_64 generator(const Case& one, size_t salt) {
-  std::seed_seq seed{std::hash<std::string_view>{}(one.op.name), one.number, salt};
+  std::seed_seq seed{std::hash<std::string_view>{}(one.op.name), one.number, salt, draw_seed};
   return std::mt19937_64(seed);
 }
 
@@ -146,6 +148,8 @@ std::vector<Tensor> run_all(const Case& one, const std::vector<Tensor>& inputs) 
 }
 
 }  // namespace
+
+void seed_draws(uint64_t seed) { draw_seed = seed; }
 
 std::string Case::to_string() const {
   std::string text = std::string(op.name) + " #" + std::to_string(number);

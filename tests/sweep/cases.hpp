@@ -31,6 +31,9 @@ std::vector<DType> admitted(const ops::Op& op);
 // values: it stays int64 whatever the dtype of the others.
 bool is_index(const ops::Op& op, size_t input);
 
+// Changes what draw and draw_differentiable give.
+void seed_draws(uint64_t seed);
+
 // Inputs of one case, the same each time. Left-out optional tensors are
 // undefined. Nothing when the row's ranges hold no value of `dtype`.
 std::optional<std::vector<Tensor>> draw(const Case& one, DType dtype);
