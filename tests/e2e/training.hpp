@@ -26,6 +26,8 @@
 // killed and started again, clients whose every step is counted, seeds.
 namespace sm::e2e {
 
+using io::testing::fast_place;
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool kSanitized = true;
 #elif defined(__has_feature)
@@ -59,13 +61,6 @@ class Seed {
 
 inline int between(std::mt19937& random, int low, int high) {
   return std::uniform_int_distribution<int>(low, high)(random);
-}
-
-// In memory where there is such a place: what is killed is a process, so nothing depends on the disk,
-// and a step needn't wait for it.
-inline std::filesystem::path fast_place() {
-  const std::filesystem::path memory("/dev/shm");
-  return access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
 }
 
 // programs/training_server.cpp as a process, on the same port each time it is started.
