@@ -46,7 +46,7 @@ test('parameters are saved and loaded', (t) => {
   class Other extends sm.module.Module {
     more = sm.scalar(1).requireGrad()
   }
-  assert.throws(() => new Other().load(file), /Other: no "more"/)
+  assert.throws(() => new Other().load(file), /Other: "more" is missing/)
 })
 
 test('sequential runs modules and functions one after another', () => {
