@@ -16,8 +16,7 @@ struct Request {
   bool ticketed = false;           // it carries one
   bool captured = false;           // the handler stored a function or tensors under the ticket
   uint64_t version = 0;            // of the weights when it began
-  // A request without a ticket used what belongs to one.
-  mutable bool used_latest = false;
+  bool called_latest = false;      // a request without a ticket called what belongs to one
   std::vector<HeldBlock> held;  // by the graph of the answer
 };
 

@@ -98,6 +98,16 @@ TEST(Update, WrongShapesAndDTypesChangeNothing) {
   EXPECT_EQ(model.value(), 1.5);
 }
 
+TEST(Update, OfAPlainClientCountsAndLookingDoesnt) {
+  Line model;
+  const HeaderList session{
+      {"Shumai-Session", std::string(post(model.server.url() + "/forward", "1").headers.get("Shumai-Session"))}};
+  EXPECT_EQ(post(model.server.url() + "/forward", "1", session).status, 200);
+  EXPECT_EQ(model.server.statistics()["weights"]["version"].as_int64(), 0);
+  EXPECT_EQ(model.optimize("1", session).status, 204);
+  EXPECT_EQ(model.server.statistics()["weights"]["version"].as_int64(), 1);
+}
+
 TEST(Staleness, IsTheUpdatesSinceTheForwardAndCounted) {
   Line model;
   std::vector<HeaderList> tickets;

@@ -28,7 +28,6 @@ const Entry* visible(const detail::Request& request, std::string_view key) {
     if (const auto found = request.ticket->own.find(key); found != request.ticket->own.end()) return &found->second;
   const auto found = request.session->latest.find(key);
   if (found == request.session->latest.end() || (request.ticketed && found->second.ticket)) return nullptr;
-  if (found->second.ticket) request.used_latest = true;
   return &found->second;
 }
 
@@ -54,6 +53,8 @@ void User::throw_wrong_type(std::string_view key) const {
 }
 
 const detail::Stored& User::stored(std::string_view key) const {
+  const Entry* entry = visible(request_, key);
+  if (entry && entry->ticket && !request_.ticketed) request_.called_latest = true;
   if (const auto* function = std::any_cast<detail::Stored>(&find_checked(key))) return *function;
   throw_wrong_type(key);
 }
