@@ -1,14 +1,7 @@
 import type { DType, Tensor } from '../index.js'
 
-export interface Module {
-  (...inputs: any[]): any
-}
-/**
- * A layer or a model: subclass it, give it tensors and modules as fields, and call it like a function. Fields may also
- * be arrays, maps and objects of these; their names are joined by dots: "layers.0.weight". A tensor that was asked to
- * require gradients is a weight, any other a buffer. What isn't to be found is kept in a private field (#cache).
- */
-export declare class Module {
+/** A module without saying what it may be called with. */
+declare class Base {
   /** What calling the module does. */
   forward(...inputs: any[]): any
   /** Whether dropout is on, and batch norms use the batch. Set by train() and eval(). */
@@ -39,6 +32,15 @@ export declare class Module {
   /** Keeps numbered files of this module in `directory`, and starts from the newest one there. `keep` files stay. */
   checkpoint(directory: string, keep?: number): Checkpoint
 }
+/**
+ * A layer or a model: subclass it, give it tensors and modules as fields, and call it like a function. Fields may also
+ * be arrays, maps and objects of these; their names are joined by dots: "layers.0.weight". A tensor that was asked to
+ * require gradients is a weight, any other a buffer. What isn't to be found is kept in a private field (#cache).
+ */
+export declare class Module extends Base {}
+export interface Module {
+  (...inputs: any[]): any
+}
 /** Numbered files of a module in one directory, "checkpoint-0000000012.safetensors". */
 export interface Checkpoint {
   /** The number of the newest file, loaded or written; 0 when there is none. */
@@ -67,7 +69,7 @@ export interface LayerOptions {
  * x W + b on the last axis: [..., inputs] to [..., outputs]. The weight is [inputs, outputs] here, as in the original,
  * and [outputs, inputs] in files, as in C++ and PyTorch. Uniform within 1 / sqrt(inputs) at first, the bias too.
  */
-export declare class Linear extends Module {
+export declare class Linear extends Base {
   constructor(inputs: number, outputs: number, options?: LayerOptions)
   weight: Tensor
   bias: Tensor
@@ -88,7 +90,7 @@ export interface ConvOptions extends LayerOptions {
   groups?: number
 }
 /** The cross-correlation of [N, inputs, L] with a weight [outputs, inputs / groups, k]. */
-export declare class Conv1d extends Module {
+export declare class Conv1d extends Base {
   constructor(inputs: number, outputs: number, kernel: Sizes, options?: ConvOptions)
   weight: Tensor
   bias: Tensor
@@ -99,7 +101,7 @@ export interface Conv1d {
 }
 export declare function conv1d(inputs: number, outputs: number, kernel: Sizes, options?: ConvOptions): Conv1d
 /** The cross-correlation of [N, inputs, H, W] with a weight [outputs, inputs / groups, kH, kW]. */
-export declare class Conv2d extends Module {
+export declare class Conv2d extends Base {
   constructor(inputs: number, outputs: number, kernel: Sizes, options?: ConvOptions)
   weight: Tensor
   bias: Tensor
@@ -116,7 +118,7 @@ export interface PoolOptions {
   padding?: Sizes
 }
 /** The mean of each window of [N, C, H, W]. */
-export declare class AvgPool2d extends Module {
+export declare class AvgPool2d extends Base {
   constructor(kernel: Sizes, options?: PoolOptions)
   forward(x: Tensor): Tensor
 }
@@ -125,7 +127,7 @@ export interface AvgPool2d {
 }
 export declare function avgPool2d(kernel: Sizes, options?: PoolOptions): AvgPool2d
 /** The maximum of each window of [N, C, H, W]. */
-export declare class MaxPool2d extends Module {
+export declare class MaxPool2d extends Base {
   constructor(kernel: Sizes, options?: PoolOptions)
   forward(x: Tensor): Tensor
 }
@@ -134,7 +136,7 @@ export interface MaxPool2d {
 }
 export declare function maxPool2d(kernel: Sizes, options?: PoolOptions): MaxPool2d
 /** [N, ...] to [N, everything else]. */
-export declare class Flatten extends Module {
+export declare class Flatten extends Base {
   forward(x: Tensor): Tensor
 }
 export interface Flatten {
@@ -148,7 +150,7 @@ export interface NormOptions extends LayerOptions {
   affine?: boolean
 }
 /** Mean 0 and variance 1 over the last axes, whose sizes are `dims`, then a weight and a bias of that shape. */
-export declare class LayerNorm extends Module {
+export declare class LayerNorm extends Base {
   constructor(dims: Sizes, options?: NormOptions | number | Tensor)
   weight: Tensor
   bias: Tensor
@@ -160,7 +162,7 @@ export interface LayerNorm {
   (x: Tensor): Tensor
 }
 /** Divided by the root of the mean square over the last axes, then times a weight. */
-export declare class RMSNorm extends Module {
+export declare class RMSNorm extends Base {
   constructor(dims: Sizes, options?: NormOptions | number | Tensor)
   weight: Tensor
   forward(x: Tensor): Tensor
@@ -169,7 +171,7 @@ export interface RMSNorm {
   (x: Tensor): Tensor
 }
 /** Mean 0 and variance 1 over each of `groups` groups of the channels of [N, channels, ...]. */
-export declare class GroupNorm extends Module {
+export declare class GroupNorm extends Base {
   constructor(groups: number, channels: number, options?: NormOptions | number | Tensor)
   weight: Tensor
   bias: Tensor
@@ -186,7 +188,7 @@ export interface BatchNormOptions {
   dtype?: DType
 }
 /** Mean 0 and variance 1 for each channel of [N, channels, H, W]: of the batch in train mode, else of the running statistics. */
-export declare class BatchNorm2d extends Module {
+export declare class BatchNorm2d extends Base {
   constructor(channels: number, options?: BatchNormOptions)
   weight: Tensor
   bias: Tensor
@@ -199,7 +201,7 @@ export interface BatchNorm2d {
   (x: Tensor): Tensor
 }
 /** In train mode zeros with probability `p`, and the rest divided by 1 - p. */
-export declare class Dropout extends Module {
+export declare class Dropout extends Base {
   constructor(p?: number)
   p: number
   forward(x: Tensor): Tensor
@@ -208,7 +210,7 @@ export interface Dropout {
   (x: Tensor): Tensor
 }
 /** Integers of any shape [...] to rows of a weight [count, width]: [..., width]. */
-export declare class Embedding extends Module {
+export declare class Embedding extends Base {
   constructor(count: number, width: number, options?: { dtype?: DType })
   weight: Tensor
   forward(indices: Tensor): Tensor
@@ -239,7 +241,7 @@ export interface LSTMResult {
  * Long short-term memory. Weights have PyTorch's names and layouts: weight_ih_l0 [4 * hidden, inputs], and so on. As in
  * the original, (x, h, c) makes one step of [batch, inputs] and returns [h, c].
  */
-export declare class LSTM extends Module {
+export declare class LSTM extends Base {
   constructor(inputs: number, hidden: number, options?: RecurrentOptions)
   forward(x: Tensor, state?: LSTMState): LSTMResult
   forward(x: Tensor, h: Tensor, c: Tensor): [Tensor, Tensor]
@@ -250,7 +252,7 @@ export interface LSTM {
 }
 export declare function lstm(inputs: number, hidden: number, options?: RecurrentOptions): LSTM
 /** Gated recurrent unit, as PyTorch has it. */
-export declare class GRU extends Module {
+export declare class GRU extends Base {
   constructor(inputs: number, hidden: number, options?: RecurrentOptions)
   forward(x: Tensor, hidden?: Tensor): { output: Tensor; hidden: Tensor }
 }
@@ -272,7 +274,7 @@ export interface AttentionMask {
   mask?: Tensor
 }
 /** softmax(Q K' scale) V. A query that sees no key gets zeros. */
-export declare class DotProductAttention extends Module {
+export declare class DotProductAttention extends Base {
   /** scale: 1 / sqrt(width) unless given. dropout: in train mode, of the attention's weights. */
   constructor(options?: { scale?: number; dropout?: number })
   forward(query: Tensor, key: Tensor, value: Tensor, mask?: AttentionMask): Tensor
@@ -287,7 +289,7 @@ export interface MultiheadAttentionOptions extends LayerOptions {
   attentionDim?: number
 }
 /** Attention by `heads` heads between a projection of query, key and value and one of the outcome. */
-export declare class MultiheadAttention extends Module {
+export declare class MultiheadAttention extends Base {
   constructor(width: number, heads: number, options?: MultiheadAttentionOptions)
   in_proj_weight: Tensor
   in_proj_bias: Tensor
@@ -302,7 +304,7 @@ export interface MultiheadAttention {
   (x: Tensor, mask?: AttentionMask): Tensor
 }
 /** The original's attention: a mask that is a tensor [queries, keys] is non-zero for what a query must not see. */
-export declare class TransformerDotProductAttention extends Module {
+export declare class TransformerDotProductAttention extends Base {
   constructor(dim: number)
   forward(queries: Tensor, keys: Tensor, values: Tensor, mask?: Tensor | AttentionMask): Tensor
 }
@@ -310,7 +312,7 @@ export interface TransformerDotProductAttention {
   (queries: Tensor, keys: Tensor, values: Tensor, mask?: Tensor | AttentionMask): Tensor
 }
 /** The original's multi-head attention, with `attentionDim` features a head; its mask as in TransformerDotProductAttention. */
-export declare class TransformerMultiheadAttention extends Module {
+export declare class TransformerMultiheadAttention extends Base {
   constructor(dim: number, heads: number, attentionDim?: number)
   forward(queries: Tensor, keys: Tensor, values: Tensor, mask?: Tensor | AttentionMask): Tensor
 }
@@ -322,7 +324,7 @@ export interface TransformerMultiheadAttention {
  * sin(t / 10000^(2 i / dim)) and cos of the same, one after the other. Called with a length it gives the encoding
  * [length, dim]; called with [..., time, dim] it adds it. Has no weights and isn't saved.
  */
-export declare class TransformerPositionalEncoding extends Module {
+export declare class TransformerPositionalEncoding extends Base {
   static readonly DEFAULT_SEQUENCE_LENGTH: number
   static readonly ENCODING_BASE: number
   /** `sequenceLength` steps are computed at first; longer sequences extend them. */
@@ -356,7 +358,7 @@ export interface TransformerOptions {
  * Attention of [..., time, dim] to itself, then two linear layers. In the original's form, with numbers or nothing after
  * `heads`, attentionDim and feedForwardDim are `dim` unless given, and there is no dropout.
  */
-export declare class TransformerEncoderLayer extends Module {
+export declare class TransformerEncoderLayer extends Base {
   constructor(dim: number, heads: number, options: TransformerOptions)
   constructor(dim: number, heads: number, attentionDim?: number, feedForwardDim?: number)
   forward(x: Tensor, mask?: AttentionMask): Tensor
@@ -365,7 +367,7 @@ export interface TransformerEncoderLayer {
   (x: Tensor, mask?: AttentionMask): Tensor
 }
 /** `depth` encoder layers; in the original's form the positional encoding is added first. */
-export declare class TransformerEncoder extends Module {
+export declare class TransformerEncoder extends Base {
   constructor(dim: number, heads: number, depth: number, options: TransformerOptions)
   constructor(dim: number, heads: number, depth: number, attentionDim?: number, feedForwardDim?: number, initSequenceLength?: number)
   layers: TransformerEncoderLayer[]
@@ -375,7 +377,7 @@ export interface TransformerEncoder {
   (x: Tensor, mask?: AttentionMask): Tensor
 }
 /** An encoder layer with attention to `memory`, an encoder's output, in between. */
-export declare class TransformerDecoderLayer extends Module {
+export declare class TransformerDecoderLayer extends Base {
   constructor(dim: number, heads: number, options: TransformerOptions)
   constructor(dim: number, heads: number, attentionDim?: number, feedForwardDim?: number)
   /** The original's mask [length, length]: true for what a step must not see. */
@@ -387,7 +389,7 @@ export interface TransformerDecoderLayer {
   (x: Tensor, memory: Tensor, mask?: AttentionMask, memoryMask?: AttentionMask): Tensor
 }
 /** `depth` decoder layers; in the original's form the positional encoding is added first. */
-export declare class TransformerDecoder extends Module {
+export declare class TransformerDecoder extends Base {
   constructor(dim: number, heads: number, depth: number, options: TransformerOptions)
   constructor(dim: number, heads: number, depth: number, attentionDim?: number, feedForwardDim?: number, initSequenceLength?: number)
   layers: TransformerDecoderLayer[]

@@ -37,6 +37,13 @@ class MLP extends sm.module.Module {
     return this.first(input).relu()
   }
 }
+const [h]: [sm.Tensor, sm.Tensor] = sm.module.lstm(2, 3)(x, x, x)
+const last: sm.Tensor = sm.module.lstm(2, 3)(x, { hidden: h }).state.cell
+const encoder = new sm.module.TransformerEncoder(8, 2, 1, { normFirst: true, activation: sm.relu })
+new sm.module.Conv2d(3, 4, [3, 3], { stride: 2, dtype: 'float64' })(encoder(last, { causal: true })).relu()
+const state: Record<string, sm.Tensor> = encoder.eval().state()
+encoder.loadState(state).checkpoint('folder').save()
+new sm.module.TransformerDecoder(8, 2, 1, 4, 8).parameters()[0].requires_grad
 sm.network.serve_model(new MLP(), sm.optim.sgd, { port: 3001 })
 await sm.io.readlines('file').next()
 
@@ -66,6 +73,10 @@ const wrong: number = x.add(1)
 sm.io.serve({}, { prot: 3000 })
 // @ts-expect-error handlers answer what can be sent
 sm.io.serve({ wrong: () => () => {} })
+// @ts-expect-error a mask says what it is
+new sm.module.MultiheadAttention(4, 2)(x, x, x, x)
+// @ts-expect-error no such option
+new sm.module.Linear(2, 3, { biass: true })
 // @ts-expect-error update takes a tensor
 x.update(3)
 // @ts-expect-error no such dtype
