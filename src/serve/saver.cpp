@@ -1,5 +1,6 @@
 #include "serve/saver.hpp"
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -88,7 +89,9 @@ Task<> Saver::durable(uint64_t version) {
                   "the update was made, but it can't be saved yet (" + failure_ + "): send the same request again");
     start();
     boost::system::error_code ignored;
-    co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    // A request's coroutine belongs to no strand: unbound, it would go on beside `logic_`, and miss the next write's
+    // end.
+    co_await changed_.async_wait(asio::bind_executor(logic_, asio::redirect_error(asio::use_awaitable, ignored)));
   }
 }
 
