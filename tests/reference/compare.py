@@ -18,7 +18,11 @@ from pathlib import Path
 import torch
 
 sys.dont_write_bytecode = True
+from checks import Mismatch
+import torch_losses
+import torch_modules
 import torch_ops
+import torch_optim
 
 DTYPES = {
     "bool": torch.bool,
@@ -32,17 +36,6 @@ DTYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
 }
-
-# How far two results may be apart, relative to the larger of 1 and the expected element. Integers must be equal.
-TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}
-
-
-class Mismatch(Exception):
-    pass
-
-
-class Refused(Exception):
-    """PyTorch doesn't do this for a dtype."""
 
 
 class Files:
@@ -72,96 +65,45 @@ class Files:
         return torch.frombuffer(self.data, dtype=dtype, count=count, offset=value["at"]).reshape(value["shape"]).clone()
 
 
-def expect_close(what, got, expected, tolerance=None):
-    if got.dtype != expected.dtype:
-        raise Mismatch(f"{what}: dtype {got.dtype}, expected {expected.dtype}")
-    if got.shape != expected.shape:
-        raise Mismatch(f"{what}: shape {list(got.shape)}, expected {list(expected.shape)}")
-    if not got.is_floating_point():
-        bad = got != expected
-    else:
-        a, b = got.double(), expected.double()
-        limit = (tolerance or TOLERANCE[got.dtype]) * b.abs().clamp(min=1)
-        bad = ~(((a - b).abs() <= limit) | (a == b) | (a.isnan() & b.isnan()))
-    if bad.any():
-        at = bad.nonzero()[0].tolist()
-        raise Mismatch(f"{what}: {int(bad.sum())} of {bad.numel()} differ, first at {at}: "
-                       f"{got[tuple(at)].item()}, expected {expected[tuple(at)].item()}")
+# The module for each kind of case: compare(case), NO_COUNTERPART by name with the reason, and DIFFERENCES, if any.
+KINDS = {
+    "op": torch_ops,
+    "loss": torch_losses,
+    "module": torch_modules,
+    "optimizer": torch_optim,
+    "schedule": torch_optim,
+    "scheduled": torch_optim,
+    "clip": torch_optim,
+}
+
+# What the public headers declare, and what isn't compared: kind, headers, pattern, {name: why}.
+DECLARED = [
+    ("loss", "loss.hpp", r"^Tensor (\w+)\(", {}),
+    ("module", "*.hpp", r"^class (\w+) : public (?:Module|detail::Recurrent)\b", {
+        "Recurrent": "the base of LSTM and GRU",
+        "ModuleList": "a container without a call",
+    }),
+    ("optimizer", "optim.hpp", r"^(?:class|void) (\w+)(?: : public Optimizer|\()", {}),
+    ("schedule", "schedule.hpp", r"^Schedule (\w+)\(", {}),
+    ("clip", "optim.hpp", r"^\w+ (clip_\w+)\(", {}),
+]
 
 
-def all_tensors(values):
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, list):
-            yield from all_tensors(value)
+def declared():
+    """Everything that there should be cases of, as (kind, name)."""
+    headers = Path(__file__).resolve().parents[2] / "include/shumai"
+    for kind, pattern, expression, left_out in DECLARED:
+        names = {n for path in headers.glob(pattern) for n in re.findall(expression, path.read_text(), re.MULTILINE)}
+        if not names:
+            raise SystemExit(f"compare.py: no {kind} in {headers}/{pattern}")
+        yield from ((kind, name) for name in sorted(names - left_out.keys()))
 
 
-def widened(args):
-    if isinstance(args, list):
-        return [widened(item) for item in args]
-    return args.float() if isinstance(args, torch.Tensor) and args.dtype in (torch.float16, torch.bfloat16) else args
-
-
-def native(name, args, output):
-    try:
-        result = torch_ops.OPS[name](*args)
-    except (RuntimeError, ValueError) as error:
-        if any(t.dtype in (torch.float32, torch.float64) for t in all_tensors(args)):
-            raise
-        raise Refused(str(error)) from error
-    return result[output] if isinstance(result, (tuple, list)) else result
-
-
-def run_op(name, args, output):
-    """The op in PyTorch. Of 16-bit floats the dtype is PyTorch's, and the values are those in float32, rounded once."""
-    small = [t.dtype for t in all_tensors(args) if t.dtype in (torch.float16, torch.bfloat16)]
-    if not small:
-        return native(name, args, output)
-    wide = native(name, widened(args), output)
-    try:
-        return wide.to(native(name, args, output).dtype)
-    except Refused:
-        return wide.to(small[0]) if wide.dtype == torch.float32 else wide
-
-
-def compare_op(case):
-    args = case["args"]
-    along = case.get("along")
-    tensors = list(all_tensors(args))
-    if along is not None:
-        for x in tensors:
-            if x.is_floating_point():
-                x.requires_grad_(True)
-    expected = run_op(case["name"], args, case["output"])
-    if isinstance(case["result"], dict):
-        raise Mismatch(f"throws \"{case['result']['error']}\", expected {expected}")
-    expect_close("result", case["result"], expected.detach())
-    if along is None:
-        return
-    leaves = [x for x in tensors if x.is_floating_point()]
-    wanted = torch.autograd.grad(expected, leaves, along, allow_unused=True) if expected.requires_grad else [None] * len(leaves)
-    wanted = iter(wanted)
-    for i, (x, got) in enumerate(zip(tensors, case["gradients"])):
-        want = next(wanted) if x.is_floating_point() else None
-        if got is None and want is None:
-            continue
-        want = torch.zeros_like(x) if want is None else want
-        got = torch.zeros_like(x) if got is None else got
-        expect_close(f"gradient of input {i}", got, want.detach(), TOLERANCE[got.dtype] * 4)
-
-
-KINDS = {"op": compare_op}
-NO_COUNTERPART = {"op": torch_ops.NO_COUNTERPART}
-DIFFERENCES = {"op": torch_ops.DIFFERENCES}
-
-
-def difference(case):
-    """Why this case is known to differ; None when it isn't."""
-    for name, pattern, reason in DIFFERENCES.get(case["kind"], []):
-        if re.fullmatch(name, case["name"]) and re.search(pattern, case["case"]):
-            return reason
-    return None
+def is_known(case, mismatch):
+    return any(
+        re.fullmatch(name, case["name"]) and re.search(pattern, f"{case['case']}: {mismatch}")
+        for name, pattern, reason in getattr(KINDS[case["kind"]], "DIFFERENCES", [])
+    )
 
 
 class Tally:
@@ -176,17 +118,17 @@ class Tally:
     def run(self, case):
         key = f"{case['kind']}/{case['name']}"
         try:
-            KINDS[case["kind"]](case)
-        except Refused as refusal:
+            KINDS[case["kind"]].compare(case)
+        except torch_ops.Refused as refusal:
             self.refused.setdefault(key, set()).add(str(refusal).splitlines()[0])
             return
         except Exception as error:  # one bad case mustn't hide the others
-            if difference(case):
+            self.compared.add(key)
+            if isinstance(error, Mismatch) and is_known(case, error):
                 self.known += 1
             else:
                 text = str(error).splitlines()
                 self.fail(f"{case['kind']} {case['case']}: {type(error).__name__} {text[0] if text else ''}")
-                self.compared.add(key)
             return
         self.passed += 1
         self.compared.add(key)
@@ -197,11 +139,11 @@ def run(files, wanted):
     for case in files.cases:
         if wanted in f"{case['kind']}/{case['name']}":
             tally.run(files.load(case))
-    for kind, names in files.expected.items():
-        missing = [name for name in names if f"{kind}/{name}" not in tally.compared]
-        for name in missing:
-            if wanted in f"{kind}/{name}" and name not in NO_COUNTERPART.get(kind, {}):
-                tally.fail(f"{kind} {name}: nothing compares it; add it to tests/reference, or say there why not")
+    everything = [(kind, name) for kind, names in files.expected.items() for name in names] + list(declared())
+    for kind, name in everything:
+        excused = name in getattr(KINDS[kind], "NO_COUNTERPART", {})
+        if wanted in f"{kind}/{name}" and f"{kind}/{name}" not in tally.compared and not excused:
+            tally.fail(f"{kind} {name}: nothing compares it; add it to tests/reference, or say there why not")
     return tally
 
 

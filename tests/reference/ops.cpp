@@ -82,12 +82,6 @@ bool knows_dtypes(const Case& one) {
   });
 }
 
-std::vector<Tensor> converted(const std::vector<Tensor>& inputs, DType dtype) {
-  std::vector<Tensor> out;
-  for (const Tensor& x : inputs) out.push_back(is_floating(x.dtype()) ? astype(x, dtype) : x.copy());
-  return out;
-}
-
 // Whole numbers, so that ties and the points between the pieces of a function come up.
 std::vector<Tensor> rounded(const std::vector<Tensor>& inputs) {
   std::vector<Tensor> out;

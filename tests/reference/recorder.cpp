@@ -4,6 +4,7 @@
 #include <random>
 
 #include "shumai/error.hpp"
+#include "shumai/gradients.hpp"
 #include "shumai/ops.hpp"
 #include "tensor/impl.hpp"
 
@@ -48,12 +49,30 @@ Json Recorder::keep(const Tensors& tensors) {
   return named;
 }
 
-Json Recorder::keep_result(const std::function<Tensor()>& function) {
+Json Recorder::keep_run(const std::vector<Tensor>& inputs, const Tensors& weights,
+                        const std::function<std::vector<Tensor>()>& function) {
+  Json record = Json::object({{"inputs", keep(inputs)}, {"weights", keep(weights)}});
+  for (const Tensor& input : inputs)
+    if (input.defined() && is_floating(input.dtype())) input.requires_grad(true);
   try {
-    return keep(function());
+    const std::vector<Tensor> results = function();
+    record["results"] = keep(results);
+    record["along"] = Json::array();
+    Tensor total = scalar(0.0);
+    for (const Tensor& result : results) {
+      const Tensor along = uniform(result.shape(), result.dtype());
+      record["along"].push_back(keep(along));
+      total = total + sum(result * along);
+    }
+    const Gradients found = total.requires_grad() ? total.backward() : Gradients();
+    record["input_gradients"] = Json::array();
+    for (const Tensor& input : inputs) record["input_gradients"].push_back(keep(found.of(input)));
+    record["weight_gradients"] = Json::object();
+    for (const auto& [name, weight] : weights) record["weight_gradients"][name] = keep(found.of(weight));
   } catch (const Error& error) {
-    return Json::object({{"error", error.what()}});
+    record["error"] = error.what();
   }
+  return record;
 }
 
 void Recorder::add(std::string_view kind, std::string_view name, std::string case_text, Json record) {
@@ -86,6 +105,13 @@ Tensor whole(const Shape& shape, int64_t low, int64_t high, DType dtype) {
   std::vector<int64_t> drawn(static_cast<size_t>(elements_of(shape)));
   for (int64_t& x : drawn) x = low + static_cast<int64_t>(values()() % static_cast<uint64_t>(high - low));
   return astype(tensor(drawn, shape), dtype);
+}
+
+std::vector<Tensor> converted(const std::vector<Tensor>& inputs, DType dtype) {
+  std::vector<Tensor> out;
+  for (const Tensor& x : inputs)
+    out.push_back(!x.defined() ? x : is_floating(x.dtype()) ? astype(x, dtype).copy() : x.copy());
+  return out;
 }
 
 bool in_pytorch(DType dtype) { return dtype != DType::u16 && dtype != DType::u32 && dtype != DType::u64; }

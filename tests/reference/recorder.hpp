@@ -22,8 +22,11 @@ class Recorder {
   Json keep(const std::vector<Tensor>& tensors);
   // An object of them.
   Json keep(const Tensors& tensors);
-  // The same as {"error": text} when `function` throws sm::Error.
-  Json keep_result(const std::function<Tensor()>& function);
+
+  // Runs `function` on the inputs and keeps them, the weights, the results (or "error"), and the gradients of
+  // sum(result * along) with respect to inputs and weights, where `along` is random.
+  Json keep_run(const std::vector<Tensor>& inputs, const Tensors& weights,
+                const std::function<std::vector<Tensor>()>& function);
 
   // "kind" and "name" say what the case is about, "case" tells it from others of that name.
   void add(std::string_view kind, std::string_view name, std::string case_text, Json record);
@@ -44,6 +47,9 @@ Tensor uniform(const Shape& shape, DType dtype, double low = -1, double high = 1
 // Whole numbers in [low, high).
 Tensor whole(const Shape& shape, int64_t low, int64_t high, DType dtype = DType::i64);
 void seed_values(uint64_t seed);
+
+// Floating-point ones in another dtype, integers as they are; each a new leaf.
+std::vector<Tensor> converted(const std::vector<Tensor>& inputs, DType dtype);
 
 // True for dtypes that PyTorch 1.13 has.
 bool in_pytorch(DType dtype);

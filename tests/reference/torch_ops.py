@@ -9,6 +9,8 @@ import numpy
 import torch
 import torch.nn.functional as F
 
+from checks import TOLERANCE, Mismatch, expect_close
+
 
 def floats(x):
     """Integers as float32, for operations that PyTorch has for floating-point numbers only."""
@@ -364,7 +366,73 @@ NO_COUNTERPART = {
     "randn": "the random streams differ; the sweep tests the distribution",
 }
 
-# (op, part of the case's name as a regular expression, why we differ)
+# (op, part of the case's name and of what differs as a regular expression, why)
 DIFFERENCES = [
     ("sign", "with NaN", "the sign of NaN is NaN, as in NumPy; PyTorch gives 0"),
 ]
+
+
+class Refused(Exception):
+    """PyTorch doesn't do this for a dtype."""
+
+
+def all_tensors(values):
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list):
+            yield from all_tensors(value)
+
+
+def widened(args):
+    if isinstance(args, list):
+        return [widened(item) for item in args]
+    return args.float() if isinstance(args, torch.Tensor) and args.dtype in (torch.float16, torch.bfloat16) else args
+
+
+def native(name, args, output):
+    try:
+        result = OPS[name](*args)
+    except (RuntimeError, ValueError) as error:
+        if any(t.dtype in (torch.float32, torch.float64) for t in all_tensors(args)):
+            raise
+        raise Refused(str(error)) from error
+    return result[output] if isinstance(result, (tuple, list)) else result
+
+
+def run_op(name, args, output):
+    """The op in PyTorch. Of 16-bit floats the dtype is PyTorch's, and the values are those in float32, rounded once."""
+    small = [t.dtype for t in all_tensors(args) if t.dtype in (torch.float16, torch.bfloat16)]
+    if not small:
+        return native(name, args, output)
+    wide = native(name, widened(args), output)
+    try:
+        return wide.to(native(name, args, output).dtype)
+    except Refused:
+        return wide.to(small[0]) if wide.dtype == torch.float32 else wide
+
+
+def compare(case):
+    args = case["args"]
+    along = case.get("along")
+    tensors = list(all_tensors(args))
+    if along is not None:
+        for x in tensors:
+            if x.is_floating_point():
+                x.requires_grad_(True)
+    expected = run_op(case["name"], args, case["output"])
+    if isinstance(case["result"], dict):
+        raise Mismatch(f"throws \"{case['result']['error']}\", expected {expected}")
+    expect_close("result", case["result"], expected.detach())
+    if along is None:
+        return
+    leaves = [x for x in tensors if x.is_floating_point()]
+    wanted = torch.autograd.grad(expected, leaves, along, allow_unused=True) if expected.requires_grad else [None] * len(leaves)
+    wanted = iter(wanted)
+    for i, (x, got) in enumerate(zip(tensors, case["gradients"])):
+        want = next(wanted) if x.is_floating_point() else None
+        if got is None and want is None:
+            continue
+        want = torch.zeros_like(x) if want is None else want
+        got = torch.zeros_like(x) if got is None else got
+        expect_close(f"gradient of input {i}", got, want.detach(), 4 * TOLERANCE[got.dtype])
