@@ -3,6 +3,7 @@
 //
 //   generate [--check]        in the root of the repository
 
+#include <algorithm>
 #include <cctype>
 #include <fstream>
 #include <iostream>
@@ -101,6 +102,32 @@ std::string cpp_result(const Op& op) { return is_many(op) ? "std::vector<Tensor>
 
 bool is_method(const Op& op) { return !op.args.empty() && op.args[0].kind == ArgKind::kTensor; }
 
+std::vector<std::string> js_names(const Op& op) {
+  std::istringstream words{std::string(op.js)};
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
+// The further names of an op in C++: JavaScript's, in snake_case.
+std::vector<std::string> aliases(const Op& op) {
+  std::vector<std::string> out;
+  for (const std::string& name : js_names(op)) {
+    std::string snake;
+    for (char letter : name) {
+      if (std::isupper(static_cast<unsigned char>(letter))) snake += '_';
+      snake += static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+    }
+    if (snake != op.name && std::find(out.begin(), out.end(), snake) == out.end()) out.push_back(snake);
+  }
+  return out;
+}
+
+// "tensor, axes": the arguments of a call.
+std::string names(const Op& op) {
+  std::string text;
+  for (const Arg& arg : op.args) text += (text.empty() ? "" : ", ") + std::string(arg.name);
+  return text;
+}
+
 constexpr const char* kWarning = "// Generated from the op table by tools/generate.cpp; change the row instead.\n";
 constexpr const char* kNotFormatted = "// clang-format off\n";
 
@@ -110,9 +137,14 @@ std::string header() {
       "\n#include <string>\n#include <vector>\n\n#include \"shumai/tensor.hpp\"\n\n"
       "// Operations on tensors. They throw Error with the operation's name, what it\n"
       "// expects and what came. All are safe to call from several threads at once.\n\nnamespace sm {\n\n";
-  for (const Op* op : sm::ops::table())
-    text += wrapped(std::string(op->doc), "// ", 100) + cpp_result(*op) + " " + std::string(op->name) + "(" +
-            parameters(*op, 0, true) + ");\n\n";
+  for (const Op* op : sm::ops::table()) {
+    const std::string list = "(" + parameters(*op, 0, true) + ")";
+    text += wrapped(std::string(op->doc), "// ", 100) + cpp_result(*op) + " " + std::string(op->name) + list + ";\n";
+    for (const std::string& alias : aliases(*op))
+      text += "inline " + cpp_result(*op) + " " + alias + list + " { return " + std::string(op->name) + "(" +
+              names(*op) + "); }\n";
+    text += "\n";
+  }
   text += R"(inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
 inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
@@ -136,9 +168,12 @@ inline Tensor operator>=(const Tensor& a, const Tensor& b) { return gte(a, b); }
 std::string methods() {
   std::string text =
       std::string(kWarning) + "// Each is the function of the same name in shumai/ops.hpp with this tensor first.\n";
-  for (const Op* op : sm::ops::table())
-    if (is_method(*op))
-      text += cpp_result(*op) + " " + std::string(op->name) + "(" + parameters(*op, 1, true) + ") const;\n";
+  for (const Op* op : sm::ops::table()) {
+    if (!is_method(*op)) continue;
+    const std::string rest = "(" + parameters(*op, 1, true) + ") const;\n";
+    text += cpp_result(*op) + " " + std::string(op->name) + rest;
+    for (const std::string& alias : aliases(*op)) text += cpp_result(*op) + " " + alias + rest;
+  }
   return text;
 }
 
@@ -168,18 +203,21 @@ std::string definitions() {
     if (!attrs.empty()) text += "  const ops::Attr attrs[] = {" + attrs + "};\n";
     text += std::string("  return ops::run") + (is_many(*op) ? "_many" : "") + "(op, " +
             (inputs.empty() && list.empty() ? "{}" : "inputs") + ", " + (attrs.empty() ? "{}" : "attrs") + ");\n}\n";
-    if (is_method(*op))
-      text += cpp_result(*op) + " Tensor::" + name + "(" + parameters(*op, 1, false) + ") const { return sm::" + name +
-              "(" + call + "); }\n";
+    if (!is_method(*op)) continue;
+    std::vector<std::string> methods = aliases(*op);
+    methods.insert(methods.begin(), name);
+    for (const std::string& method : methods)
+      text += cpp_result(*op) + " Tensor::" + method + "(" + parameters(*op, 1, false) +
+              ") const { return sm::" + name + "(" + call + "); }\n";
   }
   return text + "\n}  // namespace sm\n";
 }
 
 std::string documentation() {
   std::string text =
-      "# Operations\n\nGenerated from the op table. JavaScript names follow the C++ name where they differ; all are "
-      "also methods of\n"
-      "the first tensor. \"Gradient\" says whether backward passes through, to any order unless noted.\n\n"
+      "# Operations\n\nGenerated from the op table. JavaScript names follow the C++ name where they differ; further "
+      "ones are\naliases, in C++ in snake_case. All are also methods of the first tensor. \"Gradient\" says whether "
+      "backward passes through, to any order unless noted.\n\n"
       "| C++ | JavaScript | arguments | dtypes | gradient | what |\n| --- | --- | --- | --- | --- | --- |\n";
   static constexpr const char* kDTypes[] = {"any", "numbers", "floating", "integers"};
   for (const Op* op : sm::ops::table()) {
@@ -195,11 +233,6 @@ std::string documentation() {
             doc + " |\n";
   }
   return text;
-}
-
-std::vector<std::string> js_names(const Op& op) {
-  std::istringstream words{std::string(op.js)};
-  return {std::istream_iterator<std::string>(words), {}};
 }
 
 // js/lib/ops.js: what the package exports for each op. `var` is a keyword, so it is exported by renaming.

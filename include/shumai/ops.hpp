@@ -30,6 +30,8 @@ Tensor linspace(double start, double stop, int64_t steps, DType dtype = DType::f
 
 // The n by n matrix with ones on its diagonal.
 Tensor identity(int64_t n, DType dtype = DType::f32);
+inline Tensor ident(int64_t n, DType dtype = DType::f32) { return identity(n, dtype); }
+inline Tensor eye(int64_t n, DType dtype = DType::f32) { return identity(n, dtype); }
 
 // Uniform in [0, 1) with 24 random bits (11 in float16, 8 in bfloat16), from the stream that
 // manual_seed starts.
@@ -40,9 +42,12 @@ Tensor randn(const Dims& shape, DType dtype = DType::f32);
 
 // -x.
 Tensor negative(const Tensor& tensor);
+inline Tensor negate(const Tensor& tensor) { return negative(tensor); }
+inline Tensor neg(const Tensor& tensor) { return negative(tensor); }
 
 // |x|. The gradient at 0 is 0.
 Tensor absolute(const Tensor& tensor);
+inline Tensor abs(const Tensor& tensor) { return absolute(tensor); }
 
 // -1, 0 or 1; NaN for NaN.
 Tensor sign(const Tensor& tensor);
@@ -80,6 +85,36 @@ Tensor sigmoid(const Tensor& tensor);
 // The error function. Integers give float32.
 Tensor erf(const Tensor& tensor);
 
+// exp(x) - 1, exact for small x. Integers give float32.
+Tensor expm1(const Tensor& tensor);
+
+// 1 / sqrt(x). Integers give float32.
+Tensor rsqrt(const Tensor& tensor);
+
+// The logarithm to base 2. Integers give float32.
+Tensor log2(const Tensor& tensor);
+
+// The logarithm to base 10. Integers give float32.
+Tensor log10(const Tensor& tensor);
+
+// The tangent of x in radians. Integers give float32.
+Tensor tan(const Tensor& tensor);
+
+// The arc sine in radians; NaN outside -1 to 1. Integers give float32.
+Tensor asin(const Tensor& tensor);
+
+// The arc cosine in radians; NaN outside -1 to 1. Integers give float32.
+Tensor acos(const Tensor& tensor);
+
+// The arc tangent in radians. Integers give float32.
+Tensor atan(const Tensor& tensor);
+
+// The hyperbolic sine. Integers give float32.
+Tensor sinh(const Tensor& tensor);
+
+// The hyperbolic cosine. Integers give float32.
+Tensor cosh(const Tensor& tensor);
+
 // log(1 + exp(x)), without overflow. Integers give float32.
 Tensor softplus(const Tensor& tensor);
 
@@ -94,10 +129,15 @@ Tensor ceil(const Tensor& tensor);
 
 // The nearest whole number, halves to even.
 Tensor rint(const Tensor& tensor);
+inline Tensor round(const Tensor& tensor) { return rint(tensor); }
+
+// The nearest whole number towards zero.
+Tensor trunc(const Tensor& tensor);
 
 // x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0
 // outside. Integers give float32.
 Tensor clip(const Tensor& tensor, double low, double high);
+inline Tensor clamp(const Tensor& tensor, double low, double high) { return clip(tensor, low, high); }
 
 // Whether each element is NaN; boolean.
 Tensor isnan(const Tensor& tensor);
@@ -114,6 +154,41 @@ Tensor logical_not(const Tensor& tensor);
 // Every bit inverted; `not` for booleans.
 Tensor bitwise_not(const Tensor& tensor);
 
+// x held between 0 and 6. The gradient is 0 at both. Integers give float32.
+Tensor relu6(const Tensor& tensor);
+
+// x held between `low` and `high`. The gradient is 0 at both, unlike that of `clip`. Integers give
+// float32.
+Tensor hard_tanh(const Tensor& tensor, double low = -1.0, double high = 1.0);
+
+// x / 6 + 0.5 held between 0 and 1. The gradient is 0 at both. Integers give float32.
+Tensor hard_sigmoid(const Tensor& tensor);
+
+// x where it isn't below `threshold`, else 0. Integers give float32.
+Tensor threshold_relu(const Tensor& tensor, double threshold = 1.0);
+
+// x above 0, `slope` times x elsewhere (Maas and others, 2013). The gradient at 0 is `slope`.
+// Integers give float32.
+Tensor leaky_relu(const Tensor& tensor, double slope = 0.01);
+
+// x above 0, `alpha` times (exp(x) - 1) elsewhere (Clevert and others, 2015). Integers give
+// float32.
+Tensor elu(const Tensor& tensor, double alpha = 1.0);
+
+// x times the normal distribution's share below x; with `approximate` tanh in the faster form of
+// the paper (Hendrycks and Gimpel, 2016). Integers give float32.
+Tensor gelu(const Tensor& tensor, const std::string& approximate = "none");
+
+// x times sigmoid(beta * x) (Ramachandran, Zoph and Le, 2017). Integers give float32.
+Tensor silu(const Tensor& tensor, double beta = 1.0);
+inline Tensor swish(const Tensor& tensor, double beta = 1.0) { return silu(tensor, beta); }
+
+// x / (1 + |x|). Integers give float32.
+Tensor softsign(const Tensor& tensor);
+
+// log(sigmoid(x)), exact where sigmoid would underflow. Integers give float32.
+Tensor log_sigmoid(const Tensor& tensor);
+
 // a + b, broadcast.
 Tensor add(const Tensor& tensor, const Tensor& other);
 
@@ -126,11 +201,18 @@ Tensor mul(const Tensor& tensor, const Tensor& other);
 // a / b, broadcast. Integers are divided as float32; a division by zero gives an infinity or NaN.
 Tensor div(const Tensor& tensor, const Tensor& other);
 
-// The remainder of a / b with the sign of b, as Python's %. An integer remainder by zero is 0.
+// The remainder of a / b with the sign of b, as Python's %. Integers can't be divided by zero.
 Tensor mod(const Tensor& tensor, const Tensor& other);
+
+// a / b rounded down, as Python's //. Integers can't be divided by zero.
+Tensor floor_divide(const Tensor& tensor, const Tensor& other);
+
+// The angle in radians of the point (b, a), from -pi to pi. Integers give float32.
+Tensor atan2(const Tensor& tensor, const Tensor& other);
 
 // a to the power b, broadcast. For integers the result is an integer and wraps around.
 Tensor power(const Tensor& tensor, const Tensor& other);
+inline Tensor pow(const Tensor& tensor, const Tensor& other) { return power(tensor, other); }
 
 // The larger of a and b; NaN if either is. At a tie each gets half of the gradient.
 Tensor maximum(const Tensor& tensor, const Tensor& other);
@@ -164,21 +246,28 @@ Tensor neq(const Tensor& tensor, const Tensor& other);
 
 // a < b; boolean.
 Tensor lt(const Tensor& tensor, const Tensor& other);
+inline Tensor less_than(const Tensor& tensor, const Tensor& other) { return lt(tensor, other); }
 
 // a <= b; boolean.
 Tensor lte(const Tensor& tensor, const Tensor& other);
+inline Tensor less_than_equal(const Tensor& tensor, const Tensor& other) { return lte(tensor, other); }
 
 // a > b; boolean.
 Tensor gt(const Tensor& tensor, const Tensor& other);
+inline Tensor greater_than(const Tensor& tensor, const Tensor& other) { return gt(tensor, other); }
 
 // a >= b; boolean.
 Tensor gte(const Tensor& tensor, const Tensor& other);
+inline Tensor greater_than_equal(const Tensor& tensor, const Tensor& other) { return gte(tensor, other); }
 
 // Whether both aren't zero; boolean.
 Tensor logical_and(const Tensor& tensor, const Tensor& other);
 
 // Whether either isn't zero; boolean.
 Tensor logical_or(const Tensor& tensor, const Tensor& other);
+
+// Whether exactly one isn't zero; boolean.
+Tensor logical_xor(const Tensor& tensor, const Tensor& other);
 
 // The sum over `axes`, all of them when empty. Integers and booleans give int64.
 Tensor sum(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
@@ -189,10 +278,12 @@ Tensor mean(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false)
 // The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie
 // share the gradient evenly.
 Tensor amax(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+inline Tensor max(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false) { return amax(tensor, axes, keep_dims); }
 
 // The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie
 // share the gradient evenly.
 Tensor amin(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
+inline Tensor min(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false) { return amin(tensor, axes, keep_dims); }
 
 // The position of the first largest element along `axis`, or in row order without one; int64.
 Tensor argmax(const Tensor& tensor, const Dims& axis = {}, bool keep_dims = false);
@@ -209,6 +300,7 @@ Tensor any(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
 // The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as
 // PyTorch's default; 0 for the population). Integers give float32.
 Tensor variance(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false, double correction = 1.0);
+inline Tensor var(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false, double correction = 1.0) { return variance(tensor, axes, keep_dims, correction); }
 
 // The square root of the variance; see `variance`. Integers give float32. The gradient at 0 is 0.
 Tensor std(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false, double correction = 1.0);
@@ -251,6 +343,7 @@ Tensor unslice(const Tensor& tensor, const Dims& shape, int64_t axis, int64_t st
 
 // The tensors one after another along `axis`; the other sizes must be equal.
 Tensor concatenate(const std::vector<Tensor>& tensors, int64_t axis = 0);
+inline Tensor concat(const std::vector<Tensor>& tensors, int64_t axis = 0) { return concatenate(tensors, axis); }
 
 // Tensors of one shape along a new axis at `axis`.
 Tensor stack(const std::vector<Tensor>& tensors, int64_t axis = 0);
@@ -268,6 +361,7 @@ Tensor astype(const Tensor& tensor, DType dtype);
 // broadcast; a 1-d tensor is a row on the left and a column on the right, and that axis is left out
 // of the result.
 Tensor matmul(const Tensor& tensor, const Tensor& other);
+inline Tensor mm(const Tensor& tensor, const Tensor& other) { return matmul(tensor, other); }
 
 // The cross-correlation of [N, C, H, W] with a filter [O, C / groups, kH, kW], plus a bias [O] if
 // there is one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation`

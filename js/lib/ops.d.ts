@@ -145,6 +145,56 @@ export declare function sigmoid(tensor: TensorLike): Tensor
 export declare function erf(tensor: TensorLike): Tensor
 
 /**
+ * exp(x) - 1, exact for small x. Integers give float32. Differentiable.
+ */
+export declare function expm1(tensor: TensorLike): Tensor
+
+/**
+ * 1 / sqrt(x). Integers give float32. Differentiable.
+ */
+export declare function rsqrt(tensor: TensorLike): Tensor
+
+/**
+ * The logarithm to base 2. Integers give float32. Differentiable.
+ */
+export declare function log2(tensor: TensorLike): Tensor
+
+/**
+ * The logarithm to base 10. Integers give float32. Differentiable.
+ */
+export declare function log10(tensor: TensorLike): Tensor
+
+/**
+ * The tangent of x in radians. Integers give float32. Differentiable.
+ */
+export declare function tan(tensor: TensorLike): Tensor
+
+/**
+ * The arc sine in radians; NaN outside -1 to 1. Integers give float32. Differentiable.
+ */
+export declare function asin(tensor: TensorLike): Tensor
+
+/**
+ * The arc cosine in radians; NaN outside -1 to 1. Integers give float32. Differentiable.
+ */
+export declare function acos(tensor: TensorLike): Tensor
+
+/**
+ * The arc tangent in radians. Integers give float32. Differentiable.
+ */
+export declare function atan(tensor: TensorLike): Tensor
+
+/**
+ * The hyperbolic sine. Integers give float32. Differentiable.
+ */
+export declare function sinh(tensor: TensorLike): Tensor
+
+/**
+ * The hyperbolic cosine. Integers give float32. Differentiable.
+ */
+export declare function cosh(tensor: TensorLike): Tensor
+
+/**
  * log(1 + exp(x)), without overflow. Integers give float32. Differentiable.
  */
 export declare function softplus(tensor: TensorLike): Tensor
@@ -168,6 +218,16 @@ export declare function ceil(tensor: TensorLike): Tensor
  * The nearest whole number, halves to even. Differentiable.
  */
 export declare function rint(tensor: TensorLike): Tensor
+
+/**
+ * The nearest whole number, halves to even. Differentiable.
+ */
+export declare function round(tensor: TensorLike): Tensor
+
+/**
+ * The nearest whole number towards zero. Differentiable.
+ */
+export declare function trunc(tensor: TensorLike): Tensor
 
 /**
  * x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0 outside.
@@ -207,6 +267,68 @@ export declare function logicalNot(tensor: TensorLike): Tensor
 export declare function bitwiseNot(tensor: TensorLike): Tensor
 
 /**
+ * x held between 0 and 6. The gradient is 0 at both. Integers give float32. Differentiable.
+ */
+export declare function relu6(tensor: TensorLike): Tensor
+
+/**
+ * x held between `low` and `high`. The gradient is 0 at both, unlike that of `clip`. Integers give float32.
+ * Defaults: low = -1.0, high = 1.0. Differentiable.
+ */
+export declare function hardTanh(tensor: TensorLike, low?: number, high?: number): Tensor
+
+/**
+ * x / 6 + 0.5 held between 0 and 1. The gradient is 0 at both. Integers give float32. Differentiable.
+ */
+export declare function hardSigmoid(tensor: TensorLike): Tensor
+
+/**
+ * x where it isn't below `threshold`, else 0. Integers give float32. Defaults: threshold = 1.0.
+ * Differentiable.
+ */
+export declare function thresholdRelu(tensor: TensorLike, threshold?: number): Tensor
+
+/**
+ * x above 0, `slope` times x elsewhere (Maas and others, 2013). The gradient at 0 is `slope`. Integers give
+ * float32. Defaults: slope = 0.01. Differentiable.
+ */
+export declare function leakyRelu(tensor: TensorLike, slope?: number): Tensor
+
+/**
+ * x above 0, `alpha` times (exp(x) - 1) elsewhere (Clevert and others, 2015). Integers give float32.
+ * Defaults: alpha = 1.0. Differentiable.
+ */
+export declare function elu(tensor: TensorLike, alpha?: number): Tensor
+
+/**
+ * x times the normal distribution's share below x; with `approximate` tanh in the faster form of the paper
+ * (Hendrycks and Gimpel, 2016). Integers give float32. Defaults: approximate = "none". Differentiable.
+ */
+export declare function gelu(tensor: TensorLike, approximate?: string): Tensor
+
+/**
+ * x times sigmoid(beta * x) (Ramachandran, Zoph and Le, 2017). Integers give float32. Defaults: beta = 1.0.
+ * Differentiable.
+ */
+export declare function silu(tensor: TensorLike, beta?: number): Tensor
+
+/**
+ * x times sigmoid(beta * x) (Ramachandran, Zoph and Le, 2017). Integers give float32. Defaults: beta = 1.0.
+ * Differentiable.
+ */
+export declare function swish(tensor: TensorLike, beta?: number): Tensor
+
+/**
+ * x / (1 + |x|). Integers give float32. Differentiable.
+ */
+export declare function softsign(tensor: TensorLike): Tensor
+
+/**
+ * log(sigmoid(x)), exact where sigmoid would underflow. Integers give float32. Differentiable.
+ */
+export declare function logSigmoid(tensor: TensorLike): Tensor
+
+/**
  * a + b, broadcast. Differentiable.
  */
 export declare function add(tensor: TensorLike, other: TensorLike): Tensor
@@ -228,10 +350,20 @@ export declare function mul(tensor: TensorLike, other: TensorLike): Tensor
 export declare function div(tensor: TensorLike, other: TensorLike): Tensor
 
 /**
- * The remainder of a / b with the sign of b, as Python's %. An integer remainder by zero is 0.
+ * The remainder of a / b with the sign of b, as Python's %. Integers can't be divided by zero.
  * Differentiable.
  */
 export declare function mod(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * a / b rounded down, as Python's //. Integers can't be divided by zero. Differentiable.
+ */
+export declare function floorDivide(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * The angle in radians of the point (b, a), from -pi to pi. Integers give float32. Differentiable.
+ */
+export declare function atan2(tensor: TensorLike, other: TensorLike): Tensor
 
 /**
  * a to the power b, broadcast. For integers the result is an integer and wraps around. Differentiable.
@@ -342,6 +474,11 @@ export declare function logicalAnd(tensor: TensorLike, other: TensorLike): Tenso
  * Whether either isn't zero; boolean. Not differentiable: constant almost everywhere.
  */
 export declare function logicalOr(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
+ * Whether exactly one isn't zero; boolean. Not differentiable: constant almost everywhere.
+ */
+export declare function logicalXor(tensor: TensorLike, other: TensorLike): Tensor
 
 /**
  * The sum over `axes`, all of them when empty. Integers and booleans give int64. Defaults: axes = [],
@@ -890,6 +1027,46 @@ export interface TensorOps {
    */
   erf(): Tensor
   /**
+   * exp(x) - 1, exact for small x. Integers give float32. Differentiable.
+   */
+  expm1(): Tensor
+  /**
+   * 1 / sqrt(x). Integers give float32. Differentiable.
+   */
+  rsqrt(): Tensor
+  /**
+   * The logarithm to base 2. Integers give float32. Differentiable.
+   */
+  log2(): Tensor
+  /**
+   * The logarithm to base 10. Integers give float32. Differentiable.
+   */
+  log10(): Tensor
+  /**
+   * The tangent of x in radians. Integers give float32. Differentiable.
+   */
+  tan(): Tensor
+  /**
+   * The arc sine in radians; NaN outside -1 to 1. Integers give float32. Differentiable.
+   */
+  asin(): Tensor
+  /**
+   * The arc cosine in radians; NaN outside -1 to 1. Integers give float32. Differentiable.
+   */
+  acos(): Tensor
+  /**
+   * The arc tangent in radians. Integers give float32. Differentiable.
+   */
+  atan(): Tensor
+  /**
+   * The hyperbolic sine. Integers give float32. Differentiable.
+   */
+  sinh(): Tensor
+  /**
+   * The hyperbolic cosine. Integers give float32. Differentiable.
+   */
+  cosh(): Tensor
+  /**
    * log(1 + exp(x)), without overflow. Integers give float32. Differentiable.
    */
   softplus(): Tensor
@@ -909,6 +1086,14 @@ export interface TensorOps {
    * The nearest whole number, halves to even. Differentiable.
    */
   rint(): Tensor
+  /**
+   * The nearest whole number, halves to even. Differentiable.
+   */
+  round(): Tensor
+  /**
+   * The nearest whole number towards zero. Differentiable.
+   */
+  trunc(): Tensor
   /**
    * x held between `low` and `high`. The gradient is 1 from `low` to `high`, both included, and 0 outside.
    * Integers give float32. Differentiable.
@@ -940,6 +1125,57 @@ export interface TensorOps {
    */
   bitwiseNot(): Tensor
   /**
+   * x held between 0 and 6. The gradient is 0 at both. Integers give float32. Differentiable.
+   */
+  relu6(): Tensor
+  /**
+   * x held between `low` and `high`. The gradient is 0 at both, unlike that of `clip`. Integers give float32.
+   * Defaults: low = -1.0, high = 1.0. Differentiable.
+   */
+  hardTanh(low?: number, high?: number): Tensor
+  /**
+   * x / 6 + 0.5 held between 0 and 1. The gradient is 0 at both. Integers give float32. Differentiable.
+   */
+  hardSigmoid(): Tensor
+  /**
+   * x where it isn't below `threshold`, else 0. Integers give float32. Defaults: threshold = 1.0.
+   * Differentiable.
+   */
+  thresholdRelu(threshold?: number): Tensor
+  /**
+   * x above 0, `slope` times x elsewhere (Maas and others, 2013). The gradient at 0 is `slope`. Integers give
+   * float32. Defaults: slope = 0.01. Differentiable.
+   */
+  leakyRelu(slope?: number): Tensor
+  /**
+   * x above 0, `alpha` times (exp(x) - 1) elsewhere (Clevert and others, 2015). Integers give float32.
+   * Defaults: alpha = 1.0. Differentiable.
+   */
+  elu(alpha?: number): Tensor
+  /**
+   * x times the normal distribution's share below x; with `approximate` tanh in the faster form of the paper
+   * (Hendrycks and Gimpel, 2016). Integers give float32. Defaults: approximate = "none". Differentiable.
+   */
+  gelu(approximate?: string): Tensor
+  /**
+   * x times sigmoid(beta * x) (Ramachandran, Zoph and Le, 2017). Integers give float32. Defaults: beta = 1.0.
+   * Differentiable.
+   */
+  silu(beta?: number): Tensor
+  /**
+   * x times sigmoid(beta * x) (Ramachandran, Zoph and Le, 2017). Integers give float32. Defaults: beta = 1.0.
+   * Differentiable.
+   */
+  swish(beta?: number): Tensor
+  /**
+   * x / (1 + |x|). Integers give float32. Differentiable.
+   */
+  softsign(): Tensor
+  /**
+   * log(sigmoid(x)), exact where sigmoid would underflow. Integers give float32. Differentiable.
+   */
+  logSigmoid(): Tensor
+  /**
    * a + b, broadcast. Differentiable.
    */
   add(other: TensorLike): Tensor
@@ -957,10 +1193,18 @@ export interface TensorOps {
    */
   div(other: TensorLike): Tensor
   /**
-   * The remainder of a / b with the sign of b, as Python's %. An integer remainder by zero is 0.
+   * The remainder of a / b with the sign of b, as Python's %. Integers can't be divided by zero.
    * Differentiable.
    */
   mod(other: TensorLike): Tensor
+  /**
+   * a / b rounded down, as Python's //. Integers can't be divided by zero. Differentiable.
+   */
+  floorDivide(other: TensorLike): Tensor
+  /**
+   * The angle in radians of the point (b, a), from -pi to pi. Integers give float32. Differentiable.
+   */
+  atan2(other: TensorLike): Tensor
   /**
    * a to the power b, broadcast. For integers the result is an integer and wraps around. Differentiable.
    */
@@ -1049,6 +1293,10 @@ export interface TensorOps {
    * Whether either isn't zero; boolean. Not differentiable: constant almost everywhere.
    */
   logicalOr(other: TensorLike): Tensor
+  /**
+   * Whether exactly one isn't zero; boolean. Not differentiable: constant almost everywhere.
+   */
+  logicalXor(other: TensorLike): Tensor
   /**
    * The sum over `axes`, all of them when empty. Integers and booleans give int64. Defaults: axes = [],
    * keepDims = false. Differentiable.

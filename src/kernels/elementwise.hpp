@@ -26,6 +26,17 @@ enum class Unary : uint8_t {
   kSquare,
   kReciprocal,
   kSoftplus,
+  kExpm1,
+  kRsqrt,
+  kLog2,
+  kLog10,
+  kTan,
+  kAsin,
+  kAcos,
+  kAtan,
+  kSinh,
+  kCosh,
+  kTrunc,
   kBitwiseNot,
 };
 
@@ -40,6 +51,8 @@ enum class Binary : uint8_t {
   kPower,
   kMaximum,
   kMinimum,
+  kFloorDivide,  // of integers, rounded down; the caller sees to it that `b` holds no zero
+  kAtan2,
   kBitwiseAnd,
   kBitwiseOr,
   kBitwiseXor,
@@ -47,7 +60,7 @@ enum class Binary : uint8_t {
   kRShift,
 };
 
-enum class Compare : uint8_t { kEq, kNeq, kLt, kLte, kGt, kGte, kLogicalAnd, kLogicalOr };
+enum class Compare : uint8_t { kEq, kNeq, kLt, kLte, kGt, kGte, kLogicalAnd, kLogicalOr, kLogicalXor };
 
 // The operands broadcast to `out`, which is contiguous. Their dtypes are equal
 // to `out`'s; for predicates and comparisons `out` is boolean. Ops on a dtype

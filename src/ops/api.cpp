@@ -60,6 +60,8 @@ Tensor negative(const Tensor& tensor) {
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::negative() const { return sm::negative(*this); }
+Tensor Tensor::negate() const { return sm::negative(*this); }
+Tensor Tensor::neg() const { return sm::negative(*this); }
 
 Tensor absolute(const Tensor& tensor) {
   static const ops::Op& op = ops::find("absolute");
@@ -67,6 +69,7 @@ Tensor absolute(const Tensor& tensor) {
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::absolute() const { return sm::absolute(*this); }
+Tensor Tensor::abs() const { return sm::absolute(*this); }
 
 Tensor sign(const Tensor& tensor) {
   static const ops::Op& op = ops::find("sign");
@@ -152,6 +155,76 @@ Tensor erf(const Tensor& tensor) {
 }
 Tensor Tensor::erf() const { return sm::erf(*this); }
 
+Tensor expm1(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("expm1");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::expm1() const { return sm::expm1(*this); }
+
+Tensor rsqrt(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("rsqrt");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::rsqrt() const { return sm::rsqrt(*this); }
+
+Tensor log2(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("log2");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::log2() const { return sm::log2(*this); }
+
+Tensor log10(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("log10");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::log10() const { return sm::log10(*this); }
+
+Tensor tan(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("tan");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::tan() const { return sm::tan(*this); }
+
+Tensor asin(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("asin");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::asin() const { return sm::asin(*this); }
+
+Tensor acos(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("acos");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::acos() const { return sm::acos(*this); }
+
+Tensor atan(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("atan");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::atan() const { return sm::atan(*this); }
+
+Tensor sinh(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("sinh");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::sinh() const { return sm::sinh(*this); }
+
+Tensor cosh(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("cosh");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::cosh() const { return sm::cosh(*this); }
+
 Tensor softplus(const Tensor& tensor) {
   static const ops::Op& op = ops::find("softplus");
   const Tensor* const inputs[] = {&tensor};
@@ -186,6 +259,14 @@ Tensor rint(const Tensor& tensor) {
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::rint() const { return sm::rint(*this); }
+Tensor Tensor::round() const { return sm::rint(*this); }
+
+Tensor trunc(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("trunc");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::trunc() const { return sm::trunc(*this); }
 
 Tensor clip(const Tensor& tensor, double low, double high) {
   static const ops::Op& op = ops::find("clip");
@@ -194,6 +275,7 @@ Tensor clip(const Tensor& tensor, double low, double high) {
   return ops::run(op, inputs, attrs);
 }
 Tensor Tensor::clip(double low, double high) const { return sm::clip(*this, low, high); }
+Tensor Tensor::clamp(double low, double high) const { return sm::clip(*this, low, high); }
 
 Tensor isnan(const Tensor& tensor) {
   static const ops::Op& op = ops::find("isnan");
@@ -230,6 +312,83 @@ Tensor bitwise_not(const Tensor& tensor) {
 }
 Tensor Tensor::bitwise_not() const { return sm::bitwise_not(*this); }
 
+Tensor relu6(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("relu6");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::relu6() const { return sm::relu6(*this); }
+
+Tensor hard_tanh(const Tensor& tensor, double low, double high) {
+  static const ops::Op& op = ops::find("hard_tanh");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {low, high};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::hard_tanh(double low, double high) const { return sm::hard_tanh(*this, low, high); }
+
+Tensor hard_sigmoid(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("hard_sigmoid");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::hard_sigmoid() const { return sm::hard_sigmoid(*this); }
+
+Tensor threshold_relu(const Tensor& tensor, double threshold) {
+  static const ops::Op& op = ops::find("threshold_relu");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {threshold};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::threshold_relu(double threshold) const { return sm::threshold_relu(*this, threshold); }
+
+Tensor leaky_relu(const Tensor& tensor, double slope) {
+  static const ops::Op& op = ops::find("leaky_relu");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {slope};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::leaky_relu(double slope) const { return sm::leaky_relu(*this, slope); }
+
+Tensor elu(const Tensor& tensor, double alpha) {
+  static const ops::Op& op = ops::find("elu");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {alpha};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::elu(double alpha) const { return sm::elu(*this, alpha); }
+
+Tensor gelu(const Tensor& tensor, const std::string& approximate) {
+  static const ops::Op& op = ops::find("gelu");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {approximate};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::gelu(const std::string& approximate) const { return sm::gelu(*this, approximate); }
+
+Tensor silu(const Tensor& tensor, double beta) {
+  static const ops::Op& op = ops::find("silu");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {beta};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::silu(double beta) const { return sm::silu(*this, beta); }
+Tensor Tensor::swish(double beta) const { return sm::silu(*this, beta); }
+
+Tensor softsign(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("softsign");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::softsign() const { return sm::softsign(*this); }
+
+Tensor log_sigmoid(const Tensor& tensor) {
+  static const ops::Op& op = ops::find("log_sigmoid");
+  const Tensor* const inputs[] = {&tensor};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::log_sigmoid() const { return sm::log_sigmoid(*this); }
+
 Tensor add(const Tensor& tensor, const Tensor& other) {
   static const ops::Op& op = ops::find("add");
   const Tensor* const inputs[] = {&tensor, &other};
@@ -265,12 +424,27 @@ Tensor mod(const Tensor& tensor, const Tensor& other) {
 }
 Tensor Tensor::mod(const Tensor& other) const { return sm::mod(*this, other); }
 
+Tensor floor_divide(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("floor_divide");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::floor_divide(const Tensor& other) const { return sm::floor_divide(*this, other); }
+
+Tensor atan2(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("atan2");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::atan2(const Tensor& other) const { return sm::atan2(*this, other); }
+
 Tensor power(const Tensor& tensor, const Tensor& other) {
   static const ops::Op& op = ops::find("power");
   const Tensor* const inputs[] = {&tensor, &other};
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::power(const Tensor& other) const { return sm::power(*this, other); }
+Tensor Tensor::pow(const Tensor& other) const { return sm::power(*this, other); }
 
 Tensor maximum(const Tensor& tensor, const Tensor& other) {
   static const ops::Op& op = ops::find("maximum");
@@ -348,6 +522,7 @@ Tensor lt(const Tensor& tensor, const Tensor& other) {
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::lt(const Tensor& other) const { return sm::lt(*this, other); }
+Tensor Tensor::less_than(const Tensor& other) const { return sm::lt(*this, other); }
 
 Tensor lte(const Tensor& tensor, const Tensor& other) {
   static const ops::Op& op = ops::find("lte");
@@ -355,6 +530,7 @@ Tensor lte(const Tensor& tensor, const Tensor& other) {
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::lte(const Tensor& other) const { return sm::lte(*this, other); }
+Tensor Tensor::less_than_equal(const Tensor& other) const { return sm::lte(*this, other); }
 
 Tensor gt(const Tensor& tensor, const Tensor& other) {
   static const ops::Op& op = ops::find("gt");
@@ -362,6 +538,7 @@ Tensor gt(const Tensor& tensor, const Tensor& other) {
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::gt(const Tensor& other) const { return sm::gt(*this, other); }
+Tensor Tensor::greater_than(const Tensor& other) const { return sm::gt(*this, other); }
 
 Tensor gte(const Tensor& tensor, const Tensor& other) {
   static const ops::Op& op = ops::find("gte");
@@ -369,6 +546,7 @@ Tensor gte(const Tensor& tensor, const Tensor& other) {
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::gte(const Tensor& other) const { return sm::gte(*this, other); }
+Tensor Tensor::greater_than_equal(const Tensor& other) const { return sm::gte(*this, other); }
 
 Tensor logical_and(const Tensor& tensor, const Tensor& other) {
   static const ops::Op& op = ops::find("logical_and");
@@ -383,6 +561,13 @@ Tensor logical_or(const Tensor& tensor, const Tensor& other) {
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::logical_or(const Tensor& other) const { return sm::logical_or(*this, other); }
+
+Tensor logical_xor(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("logical_xor");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::logical_xor(const Tensor& other) const { return sm::logical_xor(*this, other); }
 
 Tensor sum(const Tensor& tensor, const Dims& axes, bool keep_dims) {
   static const ops::Op& op = ops::find("sum");
@@ -407,6 +592,7 @@ Tensor amax(const Tensor& tensor, const Dims& axes, bool keep_dims) {
   return ops::run(op, inputs, attrs);
 }
 Tensor Tensor::amax(const Dims& axes, bool keep_dims) const { return sm::amax(*this, axes, keep_dims); }
+Tensor Tensor::max(const Dims& axes, bool keep_dims) const { return sm::amax(*this, axes, keep_dims); }
 
 Tensor amin(const Tensor& tensor, const Dims& axes, bool keep_dims) {
   static const ops::Op& op = ops::find("amin");
@@ -415,6 +601,7 @@ Tensor amin(const Tensor& tensor, const Dims& axes, bool keep_dims) {
   return ops::run(op, inputs, attrs);
 }
 Tensor Tensor::amin(const Dims& axes, bool keep_dims) const { return sm::amin(*this, axes, keep_dims); }
+Tensor Tensor::min(const Dims& axes, bool keep_dims) const { return sm::amin(*this, axes, keep_dims); }
 
 Tensor argmax(const Tensor& tensor, const Dims& axis, bool keep_dims) {
   static const ops::Op& op = ops::find("argmax");
@@ -455,6 +642,7 @@ Tensor variance(const Tensor& tensor, const Dims& axes, bool keep_dims, double c
   return ops::run(op, inputs, attrs);
 }
 Tensor Tensor::variance(const Dims& axes, bool keep_dims, double correction) const { return sm::variance(*this, axes, keep_dims, correction); }
+Tensor Tensor::var(const Dims& axes, bool keep_dims, double correction) const { return sm::variance(*this, axes, keep_dims, correction); }
 
 Tensor std(const Tensor& tensor, const Dims& axes, bool keep_dims, double correction) {
   static const ops::Op& op = ops::find("std");
@@ -599,6 +787,7 @@ Tensor matmul(const Tensor& tensor, const Tensor& other) {
   return ops::run(op, inputs, {});
 }
 Tensor Tensor::matmul(const Tensor& other) const { return sm::matmul(*this, other); }
+Tensor Tensor::mm(const Tensor& other) const { return sm::matmul(*this, other); }
 
 Tensor conv2d(const Tensor& tensor, const Tensor& filter, const Tensor& bias, const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) {
   static const ops::Op& op = ops::find("conv2d");

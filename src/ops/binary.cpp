@@ -25,12 +25,30 @@ Tensor arithmetic(const Call& call) {
 // Division of integers gives float32, as in PyTorch.
 Tensor div_forward(const Call& call) { return arithmetic_as<Binary::kDiv>(call, floating(result_type(call.inputs))); }
 
-// Booleans count as 0 and 1 in a remainder or a power.
-template <Binary kind>
-Tensor numeric(const Call& call) {
+// Booleans count as 0 and 1 in a quotient, a remainder or a power.
+DType numeric_type(const Call& call) {
   const DType dtype = result_type(call.inputs);
-  return arithmetic_as<kind>(call, dtype == DType::boolean ? DType::i64 : dtype);
+  return dtype == DType::boolean ? DType::i64 : dtype;
 }
+
+Tensor power_forward(const Call& call) { return arithmetic_as<Binary::kPower>(call, numeric_type(call)); }
+
+// Integers have no infinity to answer a division by zero with.
+template <Binary kind>
+Tensor quotient(const Call& call) {
+  const DType dtype = numeric_type(call);
+  const bool defined = is_floating(dtype) || all(call.in(1).detach()).item<bool>();
+  if (!defined && call.in(0).elements() > 0)
+    throw Error(ErrorCode::kInvalidArgument, std::string(call.op.name) + ": an integer is divided by zero");
+  return arithmetic_as<kind>(call, dtype);
+}
+
+Tensor atan2_forward(const Call& call) {
+  return arithmetic_as<Binary::kAtan2>(call, floating(result_type(call.inputs)));
+}
+
+// The gradient of a function that is constant almost everywhere.
+Tensor no_change(const GradientCall& c) { return zeros(c.shape(c.index()), c.dtype(c.index())); }
 
 template <Binary kind>
 Tensor bits(const Call& call) {
@@ -80,6 +98,7 @@ std::span<const Op> binary_ops() {
   static const Samples kAnywhere{{{-2, 2}}, binary_cases()};
   static const Samples kKinked{{{-2, 2}}, binary_cases(), false};
   static const Samples kDivisor{{{-2, 2}, {0.5, 2}}, binary_cases()};
+  static const Samples kQuotient{{{-2, 2}, {0.7, 2}}, binary_cases(), false};
   static const Samples kBase{{{0.3, 2}, {-2, 2}}, binary_cases()};
   static const Samples kBits{{{0, 30}}, binary_cases(), false};
   static const Samples kShifts{{{0, 7}, {0, 4}}, binary_cases(), false};
@@ -124,17 +143,37 @@ std::span<const Op> binary_ops() {
       {.name = "mod",
        .js = "mod",
        .args = kAB,
-       .doc = "The remainder of a / b with the sign of b, as Python's %. An integer remainder by zero is 0.",
-       .forward = numeric<Binary::kMod>,
+       .doc = "The remainder of a / b with the sign of b, as Python's %. Integers can't be divided by zero.",
+       .forward = quotient<Binary::kMod>,
        .gradient = {{kNothing, [](const GradientCall& c) { return c.gradient; }},
                     {kIn0 | kIn1, [](const GradientCall& c) { return -(c.gradient * floor(c.in(0) / c.in(1))); }}},
        .reference = floor_mod,
-       .samples = {{{-2, 2}, {0.7, 2}}, binary_cases(), false}},
+       .samples = kQuotient},
+      {.name = "floor_divide",
+       .js = "floorDivide",
+       .args = kAB,
+       .doc = "a / b rounded down, as Python's //. Integers can't be divided by zero.",
+       .forward = quotient<Binary::kFloorDivide>,
+       .gradient = {{kNothing, no_change}, {kNothing, no_change}},
+       .reference = [](double a, double b) { return std::floor(a / b); },
+       .samples = kQuotient},
+      {.name = "atan2",
+       .js = "atan2",
+       .args = kAB,
+       .doc = "The angle in radians of the point (b, a), from -pi to pi. Integers give float32.",
+       .forward = atan2_forward,
+       .gradient =
+           {{kIn0 | kIn1,
+             [](const GradientCall& c) { return c.gradient * (c.in(1) / (square(c.in(0)) + square(c.in(1)))); }},
+            {kIn0 | kIn1,
+             [](const GradientCall& c) { return -(c.gradient * (c.in(0) / (square(c.in(0)) + square(c.in(1))))); }}},
+       .reference = [](double a, double b) { return std::atan2(a, b); },
+       .samples = kDivisor},
       {.name = "power",
        .js = "power pow",
        .args = kAB,
        .doc = "a to the power b, broadcast. For integers the result is an integer and wraps around.",
-       .forward = numeric<Binary::kPower>,
+       .forward = power_forward,
        .gradient = {{kIn0 | kIn1,
                      [](const GradientCall& c) {
                        const Tensor b = c.in(1);

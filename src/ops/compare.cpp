@@ -48,6 +48,8 @@ std::span<const Op> compare_ops() {
           [](double a, double b) { return double(a != 0 && b != 0); }),
       row("logical_or", "logicalOr", "Whether either isn't zero; boolean.", comparing<Compare::kLogicalOr>,
           [](double a, double b) { return double(a != 0 || b != 0); }),
+      row("logical_xor", "logicalXor", "Whether exactly one isn't zero; boolean.", comparing<Compare::kLogicalXor>,
+          [](double a, double b) { return double((a != 0) != (b != 0)); }),
   };
   return rows;
 }

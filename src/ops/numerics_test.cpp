@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "shumai/error.hpp"
 #include "shumai/gradients.hpp"
 #include "shumai/ops.hpp"
 
@@ -129,9 +130,20 @@ TEST(Division, ByZero) {
   EXPECT_EQ(by_zero[1], -kInf);
   EXPECT_TRUE(std::isnan(by_zero[2]));
   EXPECT_EQ((tensor({1}) / 0).item<float>(), kInf);
-  EXPECT_EQ((tensor({7, -7}) % 0).to_vector<int>(), (std::vector<int>{0, 0}));
+  EXPECT_THROW(tensor({7, -7}) % 0, Error);
+  EXPECT_THROW(floor_divide(tensor({7, -7}), tensor({1, 0})), Error);
+  EXPECT_EQ(floats(floor_divide(tensor({1.f, -1.f}), 0.0)), (Floats{kInf, -kInf}));
   EXPECT_EQ((tensor(std::vector<int64_t>{INT64_MIN}) % -1).item<int64_t>(), 0);
   EXPECT_EQ(reciprocal(scalar(0.f)).item<float>(), kInf);
+}
+
+TEST(FloorDivision, RoundsDown) {
+  EXPECT_EQ(floor_divide(tensor({7, -7, 7, -7}), tensor({2, 2, -2, -2})).to_vector<int>(),
+            (std::vector<int>{3, -4, -4, 3}));
+  EXPECT_EQ(floats(floor_divide(tensor({5.5f, -5.5f, 0.f}), tensor({2.f, 2.f, 3.f}))), (Floats{2, -3, 0}));
+  EXPECT_EQ(floor_divide(tensor(std::vector<int64_t>{INT64_MIN}), -1).item<int64_t>(), INT64_MIN);
+  // 1 / 0.1 rounds to 10, but ten times this 0.1 is more than 1.
+  EXPECT_EQ(floor_divide(scalar(1.0), scalar(0.1)).item<double>(), 9);
 }
 
 TEST(Remainder, HasTheSignOfTheDivisor) {

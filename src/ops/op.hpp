@@ -46,6 +46,7 @@ inline Arg dims_arg(std::string_view name) { return {name, ArgKind::kDims, {}, f
 inline Arg dims_arg(std::string_view name, Dims fallback) { return {name, ArgKind::kDims, fallback, true}; }
 inline Arg dtype_arg(std::string_view name) { return {name, ArgKind::kDType, {}, false}; }
 inline Arg dtype_arg(std::string_view name, DType fallback) { return {name, ArgKind::kDType, fallback, true}; }
+inline Arg string_arg(std::string_view name) { return {name, ArgKind::kString, {}, false}; }
 inline Arg string_arg(std::string_view name, std::string fallback) {
   return {name, ArgKind::kString, std::move(fallback), true};
 }
@@ -221,6 +222,7 @@ const Op& find(std::string_view name);
 // The rows of each family; table() joins them.
 std::span<const Op> make_ops();
 std::span<const Op> unary_ops();
+std::span<const Op> activation_ops();
 std::span<const Op> binary_ops();
 std::span<const Op> compare_ops();
 std::span<const Op> reduce_ops();

@@ -60,6 +60,28 @@ T modulo(T a, T b) {
   }
 }
 
+// Rounded down, as Python's // and torch.floor_divide.
+template <class T>
+T floor_divide(T a, T b) {
+  if constexpr (std::is_floating_point_v<T>) {
+    // A division by zero is infinite or NaN; a quotient just below a whole number must not round up to it.
+    if (b == 0) return a / b;
+    const T rest = std::fmod(a, b);
+    const T quotient = (a - rest) / b - T(rest != 0 && (rest < 0) != (b < 0));
+    if (quotient == 0) return std::copysign(T(0), a / b);
+    const T whole = std::floor(quotient);
+    return quotient - whole > T(0.5) ? whole + T(1) : whole;
+  } else {
+    if constexpr (std::is_signed_v<T>) {
+      // The smallest number by -1 overflows, and wraps.
+      if (b == T(-1)) return wrap(T(0), a, [](auto p, auto q) { return p - q; });
+      return static_cast<T>(a / b - T(a % b != 0 && (a < 0) != (b < 0)));
+    } else {
+      return static_cast<T>(a / b);
+    }
+  }
+}
+
 template <class T>
 T shift_left(T a, T b) {
   const uint64_t by = static_cast<uint64_t>(b);
@@ -114,6 +136,38 @@ void map2(const Tensor& a, const Tensor& b, const Tensor& out, F f) {
   run_loop(make_loop<3>({operand(a), operand(b), operand(out)}, out.shape()), inner);
 }
 
+// The less common functions of real numbers.
+template <class T>
+void unary_special(Unary kind, const Tensor& x, const Tensor& out) {
+  using C = Compute<T>;
+  switch (kind) {
+    case Unary::kExpm1:
+      return map1<T>(x, out, [](C v) { return std::expm1(v); });
+    case Unary::kLog2:
+      return map1<T>(x, out, [](C v) { return std::log2(v); });
+    case Unary::kLog10:
+      return map1<T>(x, out, [](C v) { return std::log10(v); });
+    case Unary::kTan:
+      return map1<T>(x, out, [](C v) { return std::tan(v); });
+    case Unary::kAsin:
+      return map1<T>(x, out, [](C v) { return std::asin(v); });
+    case Unary::kAcos:
+      return map1<T>(x, out, [](C v) { return std::acos(v); });
+    case Unary::kAtan:
+      return map1<T>(x, out, [](C v) { return std::atan(v); });
+    case Unary::kSinh:
+      return map1<T>(x, out, [](C v) { return std::sinh(v); });
+    case Unary::kCosh:
+      return map1<T>(x, out, [](C v) { return std::cosh(v); });
+    case Unary::kTrunc:
+      return map1<T>(x, out, [](C v) { return std::trunc(v); });
+    case Unary::kRsqrt:
+      return map1<T>(x, out, [](C v) { return C(1) / std::sqrt(v); });
+    default:
+      return;
+  }
+}
+
 template <class T>
 void unary_float(Unary kind, const Tensor& x, const Tensor& out) {
   using C = Compute<T>;
@@ -151,7 +205,7 @@ void unary_float(Unary kind, const Tensor& x, const Tensor& out) {
     case Unary::kSoftplus:
       return map1<T>(x, out, [](C v) { return std::max(v, C(0)) + std::log1p(std::exp(-std::abs(v))); });
     default:
-      return;
+      return unary_special<T>(kind, x, out);
   }
 }
 
@@ -186,7 +240,7 @@ void unary_any(Unary kind, const Tensor& x, const Tensor& out) {
     default:
       if constexpr (std::is_floating_point_v<C>)
         unary_float<T>(kind, x, out);
-      else if (kind == Unary::kFloor || kind == Unary::kCeil || kind == Unary::kRint)
+      else if (kind == Unary::kFloor || kind == Unary::kCeil || kind == Unary::kRint || kind == Unary::kTrunc)
         map1<T>(x, out, [](C v) { return v; });
   }
 }
@@ -208,6 +262,12 @@ void binary_arithmetic(Binary kind, const Tensor& a, const Tensor& b, const Tens
       return map2<T, T>(a, b, out, [](C x, C y) { return modulo(x, y); });
     case Binary::kPower:
       return map2<T, T>(a, b, out, [](C x, C y) { return power(x, y); });
+    case Binary::kFloorDivide:
+      if constexpr (!std::is_same_v<C, bool>) map2<T, T>(a, b, out, [](C x, C y) { return floor_divide(x, y); });
+      return;
+    case Binary::kAtan2:
+      if constexpr (std::is_floating_point_v<C>) map2<T, T>(a, b, out, [](C x, C y) { return std::atan2(x, y); });
+      return;
     case Binary::kMaximum:
       return map2<T, T>(a, b, out, [](C x, C y) { return is_nan(x) || x > y ? x : y; });
     case Binary::kMinimum:
@@ -255,6 +315,8 @@ void compare_as(Compare kind, const Tensor& a, const Tensor& b, const Tensor& ou
       return map2<T, bool>(a, b, out, [](C x, C y) { return x != C(0) && y != C(0); });
     case Compare::kLogicalOr:
       return map2<T, bool>(a, b, out, [](C x, C y) { return x != C(0) || y != C(0); });
+    case Compare::kLogicalXor:
+      return map2<T, bool>(a, b, out, [](C x, C y) { return (x != C(0)) != (y != C(0)); });
   }
 }
 
