@@ -22,8 +22,8 @@ struct LinearOptions {
 // x W' + b on the last axis: [..., inputs] to [..., outputs].
 //
 // weight [outputs, inputs] as in PyTorch; JavaScript's Linear keeps the layout
-// of the original, which is [inputs, outputs]. Both are uniform within
-// 1 / sqrt(inputs) at first.
+// of the original, which is [inputs, outputs], and writes this one to files.
+// Both are uniform within 1 / sqrt(inputs) at first.
 class Linear : public Module {
  public:
   Linear(int64_t inputs, int64_t outputs, LinearOptions options = {});

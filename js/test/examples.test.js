@@ -36,6 +36,13 @@ for (const [runtime, command] of Object.entries(runtimes)) {
     for (const server of servers.reverse()) await stop(server)
   })
 
+  test(`text.js foresees characters it never saw after a few steps, under ${runtime}`, async (t) => {
+    const output = await run(t, makeApp(t), 'text.js', '--steps', '20', '--seconds', '200')
+    const kinds = Number(/^\d+ characters of (\d+) kinds; held out: every tenth of 100 blocks of \d+, 3\d\d\d characters/m.exec(output)[1])
+    const nats = Number(/^text: (\S+) nats a character on the held-out tenth after 20 steps, \d+ seconds$/m.exec(output)[1])
+    assert.ok(nats > 1 && nats < 0.75 * Math.log(kinds), output)
+  })
+
   test(`the page of web_form.js shows what the model answers, under ${runtime}`, async (t) => {
     const server = await start(t, makeApp(t), 'web_form.js', '--port', '0')
     const page = async (query) => (await fetch(server.url + query)).text()
