@@ -90,7 +90,7 @@ export declare class Tensor {
   dispose(): void
   /** Takes the tensor out of the tidy around it. */
   untidy(): this
-  /** Writes a safetensors file, atomically. */
+  /** Writes a file, atomically: NumPy's format when its name ends in `.npy`, else safetensors. */
   save(file: string): this
   T(axes?: readonly number[]): Tensor
   /** More elements before and after each axis: a pair for each, or two lists. */
@@ -150,9 +150,9 @@ export declare function isTensor(value: unknown): value is Tensor
 export declare function withGradFn(value: Tensor, inputs: Tensor[], gradFn: GradFn): Tensor
 /** Runs `fn`, which must not be async, without recording graphs. */
 export declare function noGrad<T>(fn: () => T): T
-/** Tensors of a safetensors file, by name. */
+/** Tensors of a safetensors file, by name; the one of a `.npy` file is called `tensor`. */
 export declare function load(file: string): Record<string, Tensor>
-/** Writes named tensors to a safetensors file, atomically. */
+/** Writes named tensors to a safetensors file, atomically, or a single one to a `.npy` file. */
 export declare function save(file: string, tensors: Record<string, Tensor>): void
 /** Bytes that all tensors hold now. */
 export declare function bytesUsed(): number

@@ -137,7 +137,8 @@ class Tensor {
   // last three along each axis above 1000 elements.
   std::string to_string() const;
 
-  // Writes this tensor to a safetensors file, atomically, under the name "tensor".
+  // Writes this tensor to a file, atomically: NumPy's format when `path` ends in
+  // ".npy", else safetensors, under the name "tensor".
   void save(const std::string& path) const;
 
 #include "shumai/tensor_methods.inc"
@@ -228,9 +229,12 @@ Tensor empty(const Shape& shape, DType dtype = DType::f32);
 template <Element T>
 T* mutable_data(const Tensor& tensor);
 
-// Tensors of a safetensors file. Throws Error (kNotFound, kProtocol).
+// Tensors of a safetensors file, or of a .npy file of NumPy's, whose only one is
+// named "tensor". Throws Error (kNotFound, kProtocol, kDTypeMismatch).
 Tensors load(const std::string& path);
-// Writes named tensors to a safetensors file, atomically (a new file, renamed).
+// Writes named tensors to a safetensors file, atomically (a new file, renamed);
+// or a single one to a .npy file, when `path` ends so. Throws Error
+// (kInvalidArgument) for several in one .npy, kDTypeMismatch for bfloat16 there.
 void save(const std::string& path, const Tensors& tensors);
 
 // Whether operations record graphs on this thread; true at first.

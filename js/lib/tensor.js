@@ -341,13 +341,13 @@ export function scalar(value, type) {
   return tensor(value, type)
 }
 
-/** Tensors of a safetensors file, by name. */
+/** Tensors of a safetensors file, by name; the one of a .npy file is called "tensor". */
 export function load(file) {
   prepare()
   return Object.fromEntries(native.load(file).map(([name, handle]) => [name, wrap(handle)]))
 }
 
-/** Writes named tensors to a safetensors file, atomically. */
+/** Writes named tensors to a safetensors file, atomically, or a single one to a .npy file. */
 export function save(file, tensors) {
   const names = Object.keys(tensors)
   native.saveAll(file, names, names.map((name) => tensors[name].__handle))
