@@ -10,6 +10,10 @@ class Mismatch(Exception):
     pass
 
 
+class Refused(Exception):
+    """PyTorch doesn't do this for a dtype."""
+
+
 def expect_close(what, got, expected, tolerance=None):
     if got.dtype != expected.dtype:
         raise Mismatch(f"{what}: dtype {got.dtype}, expected {expected.dtype}")

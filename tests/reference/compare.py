@@ -18,7 +18,8 @@ from pathlib import Path
 import torch
 
 sys.dont_write_bytecode = True
-from checks import Mismatch
+from checks import Mismatch, Refused
+import torch_dtypes
 import torch_losses
 import torch_modules
 import torch_ops
@@ -68,6 +69,9 @@ class Files:
 # The module for each kind of case: compare(case), NO_COUNTERPART by name with the reason, and DIFFERENCES, if any.
 KINDS = {
     "op": torch_ops,
+    "promotion": torch_dtypes,
+    "integers": torch_dtypes,
+    "cast": torch_dtypes,
     "loss": torch_losses,
     "module": torch_modules,
     "optimizer": torch_optim,
@@ -119,7 +123,7 @@ class Tally:
         key = f"{case['kind']}/{case['name']}"
         try:
             KINDS[case["kind"]].compare(case)
-        except torch_ops.Refused as refusal:
+        except Refused as refusal:
             self.refused.setdefault(key, set()).add(str(refusal).splitlines()[0])
             return
         except Exception as error:  # one bad case mustn't hide the others

@@ -19,6 +19,7 @@ int main(int count, char** args) {
     sm::reference::seed_values(seed);
     sm::reference::Recorder recorder(seed);
     sm::reference::record_ops(recorder);
+    sm::reference::record_dtypes(recorder);
     sm::reference::record_losses(recorder);
     sm::reference::record_modules(recorder);
     sm::reference::record_optimizers(recorder);

@@ -9,7 +9,7 @@ import numpy
 import torch
 import torch.nn.functional as F
 
-from checks import TOLERANCE, Mismatch, expect_close
+from checks import TOLERANCE, Mismatch, Refused, expect_close
 
 
 def floats(x):
@@ -93,8 +93,8 @@ def take_gradient(gradient, indices, shape, axis):
 
 
 def grid(starts, counts, steps):
-    lines = [torch.tensor([a + k * step for k in range(n)], dtype=torch.int64) for a, n, step in zip(starts, counts, steps)]
-    return torch.meshgrid(*lines, indexing="ij")
+    lines = [[a + k * step for k in range(n)] for a, n, step in zip(starts, counts, steps)]
+    return torch.meshgrid(*[torch.tensor(line, dtype=torch.int64) for line in lines], indexing="ij")
 
 
 def window(x, starts, counts, steps):
@@ -372,10 +372,6 @@ DIFFERENCES = [
 ]
 
 
-class Refused(Exception):
-    """PyTorch doesn't do this for a dtype."""
-
-
 def all_tensors(values):
     for value in values:
         if isinstance(value, torch.Tensor):
@@ -427,7 +423,9 @@ def compare(case):
     if along is None:
         return
     leaves = [x for x in tensors if x.is_floating_point()]
-    wanted = torch.autograd.grad(expected, leaves, along, allow_unused=True) if expected.requires_grad else [None] * len(leaves)
+    wanted = [None] * len(leaves)
+    if expected.requires_grad:
+        wanted = torch.autograd.grad(expected, leaves, along, allow_unused=True)
     wanted = iter(wanted)
     for i, (x, got) in enumerate(zip(tensors, case["gradients"])):
         want = next(wanted) if x.is_floating_point() else None
