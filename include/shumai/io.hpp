@@ -3,6 +3,7 @@
 #include <any>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <initializer_list>
 #include <limits>
@@ -160,6 +161,7 @@ class User {
   Task<Content> call_async(std::string_view key, Content input = {}) const;
 
  private:
+  friend struct detail::Request;
   void store(std::string_view key, std::any value, bool owned_by_ticket);
   const std::any& find_checked(std::string_view key) const;
   [[noreturn]] void throw_wrong_type(std::string_view key) const;
@@ -282,9 +284,13 @@ struct CheckpointOptions {
   std::function<Tensors()> save_state = {};
   // ... and those of the checkpoint that the server resumes from.
   std::function<void(const Tensors&)> load_state = {};
-  // Instead of weights and save_state, for state that lives on another thread:
-  // is asked for it, and calls back once, as a handler of this server would run.
-  std::function<void(std::function<void(Tensors)>)> ask_state = {};
+  // Instead of save_state, for weights and state that live on another thread:
+  // is asked for all of them, as a handler of this server would run, and has to
+  // answer once, with the failure if there was one, as a handler would run too.
+  // Dropping the answer is a failure. The state then is that of all updates that
+  // the server knows of, and no others. `weights` are resumed, and not read afterwards.
+  using StateAnswer = std::function<void(std::exception_ptr, Tensors)>;
+  std::function<void(StateAnswer)> ask_state = {};
   Durability durability = Durability::kInterval;
   std::chrono::milliseconds interval{10'000};  // of Durability::kInterval
   int keep = 3;                                // older ones are removed

@@ -17,7 +17,11 @@ struct Request {
   bool captured = false;           // the handler stored a function or tensors under the ticket
   uint64_t version = 0;            // of the weights when it began
   bool called_latest = false;      // a request without a ticket called what belongs to one
+  // What a handler tells whose graph and weights live on another thread:
   std::vector<HeldBlock> held;  // by the graph of the answer
+  bool moved = false;           // a weight was updated
+
+  static Request& of(User& user) { return user.request_; }
 };
 
 }  // namespace sm::io::detail

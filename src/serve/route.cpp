@@ -228,7 +228,7 @@ Server::State::Outcome Server::State::conclude(Pass& pass, Content result, std::
     if (fresh && !failed) store.hold(*context.ticket, context.held.empty() ? held_by_answer(result) : context.held);
     moved = settle(pass, outcome.content, failed);
   }
-  moved = moved || (!failed && context.called_latest);
+  moved = moved || context.moved || (!failed && context.called_latest);
   if (saver) moved = saver->weights_moved() || moved;
   if (moved) {
     outcome.version = ++updates.version;

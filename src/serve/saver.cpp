@@ -68,6 +68,7 @@ uint64_t Saver::resume() {
 }
 
 bool Saver::weights_moved() {
+  if (options_.ask_state) return false;
   uint64_t updates = 0;
   // Running statistics, say, change with every forward.
   for (const auto& [name, weight] : options_.weights)
@@ -119,21 +120,40 @@ void Saver::start() {
   if (busy_ || version_ == durable_) return;
   busy_ = true;
   last_start_ = Clock::now();
-  if (options_.ask_state) {
-    options_.ask_state([weak = weak_from_this()](Tensors tensors) {
-      if (const auto self = weak.lock()) self->write(std::move(tensors), self->version_);
-    });
-    return;
-  }
+  if (options_.ask_state) return ask();
   Tensors tensors;
   for (const auto& [name, weight] : options_.weights) tensors.set(name, make_alias(weight));
   try {
     if (options_.save_state)
       for (const auto& [name, tensor] : options_.save_state()) tensors.set(name, make_alias(tensor));
   } catch (const std::exception& error) {
-    return written(version_, error.what());
+    return give_up(error.what());
   }
   write(std::move(tensors), version_);
+}
+
+void Saver::ask() {
+  struct Question {
+    std::weak_ptr<Saver> saver;
+    bool answered = false;
+    ~Question() {
+      const auto alive = answered ? nullptr : saver.lock();
+      if (alive) asio::post(alive->logic_, [alive] { alive->give_up("nobody has the weights any more"); });
+    }
+  };
+  const auto question = std::make_shared<Question>();
+  question->saver = weak_from_this();
+  options_.ask_state([question](std::exception_ptr failure, Tensors tensors) {
+    question->answered = true;
+    const auto self = question->saver.lock();
+    if (!self) return;
+    if (!failure) return self->write(std::move(tensors), self->version_);
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+      self->give_up(error.what());
+    }
+  });
 }
 
 void Saver::write(Tensors tensors, uint64_t version) {
@@ -149,6 +169,11 @@ void Saver::write(Tensors tensors, uint64_t version) {
       if (const auto alive = weak.lock()) alive->written(version, failure);
     });
   });
+}
+
+void Saver::give_up(const std::string& failure) {
+  tell(version_, failure, 0);
+  written(version_, failure);
 }
 
 void Saver::tell(uint64_t version, const std::string& failure, double seconds) {

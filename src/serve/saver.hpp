@@ -34,7 +34,7 @@ class Saver : public std::enable_shared_from_this<Saver> {
   // (kInvalidArgument) when it is of another model.
   uint64_t resume();
 
-  // True when a weight that requires gradients was updated since the last call.
+  // True when a weight that lives here and requires gradients was updated since the last call.
   bool weights_moved();
 
   // The server's state is now `version`.
@@ -57,7 +57,9 @@ class Saver : public std::enable_shared_from_this<Saver> {
 
  private:
   void start();
+  void ask();
   void write(Tensors tensors, uint64_t version);
+  void give_up(const std::string& failure);
   void tell(uint64_t version, const std::string& failure, double seconds);
   void written(uint64_t version, const std::string& failure);
 
