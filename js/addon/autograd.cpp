@@ -62,6 +62,13 @@ napi_value with_grad_fn(const Arguments& arguments) {
   return integer(env, add(env, out));
 }
 
+// retag(gradient, output): the gradient as that of another output of the same shape.
+napi_value retag(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  const Tensor gradient = tensor_at(env, arguments[0]).detach();
+  return integer(env, add(env, tagged_gradient(gradient, tensor_at(env, arguments[1]).impl()->tag)));
+}
+
 struct Pass {
   Pass(const Tensor& root, const Tensor& jacobian, BackwardOptions options)
       : root(root), walk(this->root, jacobian, options) {}
@@ -174,6 +181,7 @@ napi_value end_no_grad(const Arguments& arguments) {
 
 void define_autograd(napi_env env, napi_value exports) {
   define<with_grad_fn>(env, exports, "withGradFn");
+  define<retag>(env, exports, "retag");
   define<backward>(env, exports, "backward");
   define<next_step>(env, exports, "nextStep");
   define<finish_step>(env, exports, "finishStep");

@@ -16,30 +16,39 @@ std::shared_ptr<Mailbox> Mailbox::make(napi_env env) {
     const std::lock_guard lock((*own)->mutex_);
     (*own)->function_ = nullptr;
   };
-  check(env, napi_create_threadsafe_function(env, nullptr, nullptr, text(env, "shumai"), 0, 1, owner, gone, nullptr,
-                                             run, &mailbox->function_));
+  check(env, napi_create_threadsafe_function(env, nullptr, nullptr, text(env, "shumai"), 0, 1, owner, gone, owner, run,
+                                             &mailbox->function_));
   check(env, napi_unref_threadsafe_function(env, mailbox->function_));
   return mailbox;
 }
 
 void Mailbox::post(std::function<void(napi_env)> job) {
-  auto boxed = std::make_unique<std::function<void(napi_env)>>(std::move(job));
   {
     const std::lock_guard lock(mutex_);
     if (function_) {
-      const napi_status status = napi_call_threadsafe_function(function_, boxed.get(), napi_tsfn_nonblocking);
-      if (status == napi_ok) boxed.release();
+      const napi_status status = napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking);
+      if (status == napi_ok) return jobs_.push_back(std::move(job));
       if (status == napi_closing) function_ = nullptr;
     }
   }
+  job = nullptr;  // without the lock: it may post in its turn
+}
+
+std::function<void(napi_env)> Mailbox::next() {
+  const std::lock_guard lock(mutex_);
+  if (jobs_.empty()) return {};
+  std::function<void(napi_env)> job = std::move(jobs_.front());
+  jobs_.pop_front();
+  return job;
 }
 
 // An exception here is nobody's to catch: it goes where uncaught ones go.
-void Mailbox::run(napi_env env, napi_value, void*, void* data) {
-  const std::unique_ptr<std::function<void(napi_env)>> job(static_cast<std::function<void(napi_env)>*>(data));
+void Mailbox::run(napi_env env, napi_value, void* context, void*) {
   if (!env) return;  // the environment is going away
+  const std::function<void(napi_env)> job = (*static_cast<std::shared_ptr<Mailbox>*>(context))->next();
+  if (!job) return;
   try {
-    (*job)(env);
+    job(env);
     return;
   } catch (const Pending&) {
   } catch (const std::exception&) {
@@ -60,9 +69,12 @@ void Mailbox::release(napi_env env) {
 }
 
 void Mailbox::close() {
-  const std::lock_guard lock(mutex_);
-  if (function_) napi_release_threadsafe_function(function_, napi_tsfn_abort);
-  function_ = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (function_) napi_release_threadsafe_function(function_, napi_tsfn_abort);
+    function_ = nullptr;
+  }
+  while (next()) continue;
 }
 
 }  // namespace sm::js

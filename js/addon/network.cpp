@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "serve/call_context.hpp"
 #include "shumai/error.hpp"
 
 namespace sm::js {
@@ -22,7 +23,7 @@ Tensor for_sending(const Tensor& tensor, bool with_graph_mark) {
   return alias;
 }
 
-// setCallbacks({fetched, requested, dropped, tellStatistics})
+// setCallbacks({fetched, requested, dropped, tellStatistics, tellState})
 napi_value set_callbacks(const Arguments& arguments) {
   check(arguments.env(), napi_create_reference(arguments.env(), arguments[0], 1, &network(arguments.env()).callbacks));
   return undefined(arguments.env());
@@ -41,21 +42,40 @@ void deliver_fetch(napi_env env, uint32_t id, const io::Content& content, const 
   call_back(env, "fetched", {integer(env, id), error, kind, data});
 }
 
-// fetch(url, kind, data, timeout in ms, [[header, value], ...]): a number; callbacks.fetched(number, error, kind, data)
-// follows.
+// From what a handler was told its requests come from; null for none.
+std::shared_ptr<const io::CallContext> to_context(const std::string& origin) {
+  if (origin.empty()) return nullptr;
+  auto context = std::make_shared<io::CallContext>();
+  const size_t space = origin.find(' ');
+  context->traceparent = origin.substr(0, space);
+  context->path = origin.substr(space + 1);
+  return context;
+}
+
+// {timeout, retryFor, repeatable, headers: [[name, value], ...]}, times in ms
+io::FetchOptions to_fetch_options(napi_env env, napi_value value) {
+  io::FetchOptions options;
+  options.timeout = std::chrono::milliseconds(to_integer(env, get(env, value, "timeout"), "timeout"));
+  options.retry_for = std::chrono::milliseconds(to_integer(env, get(env, value, "retryFor"), "retryFor"));
+  options.repeatable = to_boolean(env, get(env, value, "repeatable"));
+  std::vector<std::pair<std::string, std::string>> headers;
+  const napi_value list = get(env, value, "headers");
+  for (uint32_t i = 0, n = length_of(env, list); i < n; ++i) {
+    const napi_value pair = at(env, list, i);
+    headers.emplace_back(to_text(env, at(env, pair, 0), "header"), to_text(env, at(env, pair, 1), "header"));
+  }
+  options.headers = headers;
+  return options;
+}
+
+// fetch(url, kind, data, options, origin): a number; callbacks.fetched(number, error, kind, data) follows.
 napi_value start_fetch(const Arguments& arguments) {
   const napi_env env = arguments.env();
   Network& mine = network(env);
   const std::string url = to_text(env, arguments[0], "url");
   io::Content content = to_content(env, arguments[1], arguments[2], false);
-  io::FetchOptions options;
-  options.timeout = std::chrono::milliseconds(to_integer(env, arguments[3], "timeout"));
-  std::vector<std::pair<std::string, std::string>> headers;
-  for (uint32_t i = 0, n = length_of(env, arguments[4]); i < n; ++i) {
-    const napi_value pair = at(env, arguments[4], i);
-    headers.emplace_back(to_text(env, at(env, pair, 0), "header"), to_text(env, at(env, pair, 1), "header"));
-  }
-  options.headers = headers;
+  const io::FetchOptions options = to_fetch_options(env, arguments[3]);
+  const auto context = to_context(to_text(env, arguments[4], "origin"));
   if (!mine.loop) mine.loop = std::make_unique<io::EventLoop>(1);
   const uint32_t id = ++mine.last_fetch;
   const auto signal = std::make_shared<asio::cancellation_signal>();
@@ -72,7 +92,9 @@ napi_value start_fetch(const Arguments& arguments) {
     }
     mailbox->post([id, failure, answer](napi_env to) { deliver_fetch(to, id, answer, failure); });
   };
-  asio::co_spawn(mine.loop->context(), io::fetch(url, std::move(content), options),
+  asio::any_io_executor executor = mine.loop->context().get_executor();
+  if (context) executor = io::CallExecutor(executor, context);
+  asio::co_spawn(executor, io::fetch(url, std::move(content), options),
                  asio::bind_cancellation_slot(signal->slot(), done));
   return integer(env, id);
 }
@@ -152,12 +174,11 @@ Network::Network(napi_env env) : mailbox(Mailbox::make(env)) {}
 
 Network::~Network() {
   // Nobody will answer any more: calls fail, so that servers can end.
-  mailbox->close();
   for (auto& [id, call] : calls)
     answer(call, std::make_exception_ptr(Error(ErrorCode::kUnavailable, "the server's JavaScript has ended")));
   calls.clear();
-  for (auto& [id, thread] : stopping) thread.join();
-  servers.clear();
+  mailbox->close();
+  while (!servers.empty()) end_server(servers.begin()->first);
 }
 
 void define_network(napi_env env, napi_value exports) {

@@ -3,6 +3,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <initializer_list>
@@ -12,9 +13,13 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "autograd/held.hpp"
+#include "gate.hpp"
 #include "instance.hpp"
+#include "learner.hpp"
 #include "shumai/error.hpp"
 #include "shumai/io.hpp"
 
@@ -30,26 +35,40 @@ class Mailbox {
   // On JavaScript's thread: while held, the process doesn't end by itself.
   void hold(napi_env env);
   void release(napi_env env);
-  // What is posted from now on is dropped.
+  // What is posted from now on is dropped, and so is, oldest first, what hasn't run.
   void close();
 
  private:
   static void run(napi_env env, napi_value, void*, void* data);
+  std::function<void(napi_env)> next();
+
   std::mutex mutex_;
-  napi_threadsafe_function function_ = nullptr;  // guarded by mutex_
+  // Guarded by mutex_:
+  napi_threadsafe_function function_ = nullptr;
+  std::deque<std::function<void(napi_env)>> jobs_;
   size_t held_ = 0;
 };
 
 // One request that waits for JavaScript's answer.
 struct PendingCall {
-  explicit PendingCall(const boost::asio::any_io_executor& executor)
-      : executor(executor), answered(executor, boost::asio::steady_timer::time_point::max()) {}
+  PendingCall(const boost::asio::any_io_executor& executor, std::shared_ptr<Gate> gate, uint32_t server,
+              bool makes_ticket)
+      : executor(executor),
+        gate(std::move(gate)),
+        server(server),
+        makes_ticket(makes_ticket),
+        answered(executor, boost::asio::steady_timer::time_point::max()) {}
   boost::asio::any_io_executor executor;
+  std::shared_ptr<Gate> gate;
+  uint32_t server;
+  bool makes_ticket;                   // the request carries none, so an answer with a graph gets one
   boost::asio::steady_timer answered;  // inside the server's logic; cancelled when the answer is there
   bool done = false;                   // likewise
   io::Content content;
   bool captured = false;  // the handler stored functions or tensors on user
   bool stored = false;    // or anything at all
+  bool moved = false;     // a weight of the server's checkpoints was updated
+  std::vector<HeldBlock> held;
   std::exception_ptr failure;
 };
 
@@ -64,18 +83,27 @@ struct Entries {
   bool asking = false;
 };
 
+// The server of a call of serve().
+struct ScriptServer {
+  std::shared_ptr<Gate> gate;
+  std::unique_ptr<Learner> learner;  // null without checkpoints
+  std::unique_ptr<io::Server> server;
+  std::thread stopper;  // while it stops
+};
+
 struct Network {
   explicit Network(napi_env env);
   ~Network();
+  // Waits until it has stopped, and forgets it.
+  void end_server(uint32_t id);
 
   std::shared_ptr<Mailbox> mailbox;
-  napi_ref callbacks = nullptr;         // {fetched, requested, dropped, tellStatistics}
+  napi_ref callbacks = nullptr;         // {fetched, requested, dropped, tellStatistics, tellState}
   std::unique_ptr<io::EventLoop> loop;  // of the client; made at the first fetch
   std::unordered_map<uint32_t, std::shared_ptr<boost::asio::cancellation_signal>> fetching;
   uint32_t last_fetch = 0;
-  std::map<uint32_t, std::shared_ptr<io::Server>> servers;
+  std::map<uint32_t, ScriptServer> servers;
   uint32_t last_server = 0;
-  std::unordered_map<uint32_t, std::thread> stopping;
   std::unordered_map<uint32_t, std::shared_ptr<PendingCall>> calls;
   uint32_t last_call = 0;
 };

@@ -1,4 +1,5 @@
 import type { Differentiated, GradFn, Tensor } from '../index.js'
+import type { Module } from './module.js'
 
 export type Json = null | boolean | number | string | bigint | Json[] | { [key: string]: Json }
 /** What one message carries. An array of tensors travels as tensors named by their places. */
@@ -7,9 +8,22 @@ export type Content = Tensor | Tensor[] | Record<string, Tensor> | Json | void
 export interface FetchOptions {
   /** Makes the answer part of the local graph. */
   grad_fn?: GradFn
-  /** Milliseconds until the last byte of the answer; default 60,000. */
+  /** Milliseconds until the last byte of the answer, retries included; default 60,000. */
   timeout?: number
+  /**
+   * For how many milliseconds failures are retried that another attempt may
+   * cure: the server can't be reached, or answers 429 or 503; and, for requests
+   * that may be repeated, the connection breaks. Default 10,000, of remote_model
+   * 60,000. Waits grow from 25 ms to 2 s, and come after what Retry-After asks for.
+   */
+  retryFor?: number
+  /**
+   * Running the request twice does no harm. True in any case of one with a
+   * ticket, which runs once, of one without a body and of one with a grad_fn.
+   */
+  repeatable?: boolean
   headers?: Record<string, string>
+  /** Ends the request, also while it waits for its next attempt. */
   signal?: AbortSignal
   /** Sent as a bearer token. */
   token?: string
@@ -26,30 +40,95 @@ export declare function tfetch<T = Tensor>(url: string, input?: Content | null, 
 export interface RemoteModelOptions extends Omit<FetchOptions, 'grad_fn'> {
   /** Where gradients go; then `url` is the forward route itself. */
   backwardUrl?: string
-  /** Called instead of throwing when a request fails. */
+  /** Called instead of throwing when a request fails for good. */
   errorHandler?: (error: Error) => unknown
 }
 /**
  * A model behind a server as a function: `await model(x)`, then `await loss.backward()`.
- * A string for the options is the backwardUrl.
+ * When the server has forgotten the forward by the time of the gradient (it was
+ * restarted, say, or finds it stale), the forward is repeated with the input,
+ * which is kept for that, and the gradient goes to the new one. A string for the options is the backwardUrl.
  */
 export declare function remote_model(url: string, options?: RemoteModelOptions | string): (input: Tensor, options?: FetchOptions) => Promise<Tensor>
 
+/** What a server takes and keeps before it refuses. All times in milliseconds. */
 export interface ServeLimits {
+  /** 413; default 1 GiB. */
   maxBodyBytes?: number
+  /** 503; default 10,000. */
   maxConnections?: number
+  /** 503; default 1,000. */
   maxRequestsInFlight?: number
+  /** 429; default 256. */
+  maxRequestsInFlightPerSession?: number
+  /** 429 for a new one; default 100,000. */
   maxSessions?: number
+  /** Live ones; 429 for a new one; default 100,000. */
   maxTickets?: number
+  /** Beyond it the session's oldest expires; default 1,000. */
   maxTicketsPerSession?: number
-  /** Seconds. */
+  /** Of the graphs that live tickets hold: over it a new forward is answered 429; default 4 GiB. */
+  maxTicketBytes?: number
+  /** Without the weights, which sessions share; beyond it the session's oldest expire; default 1 GiB. */
+  maxTicketBytesPerSession?: number
+  /** 410 afterwards; default 600,000. */
   ticketLifetime?: number
-  /** Seconds. */
+  /** Since its last request; default 3,600,000. */
   sessionLifetime?: number
+  /** For how long it is remembered that a ticket's step was taken; default 3,600,000. */
+  finishedLifetime?: number
+  /** Of how many tickets; default 100,000. */
+  maxFinishedTickets?: number
+  /** For how long answers are kept for retries; default 300,000. */
+  answerLifetime?: number
+  /** And how much of them; default 64 MiB. */
   maxStoredAnswerBytes?: number
-  /** Milliseconds. */
+  /** Servers that call each other for one request: 508; default 16. */
+  maxHops?: number
+  /** For running requests, and the last checkpoint, at stop(); default 10,000. */
   shutdownGrace?: number
 }
+
+/** What an optimizer remembers of weights, for checkpoints. */
+export interface OptimizerState {
+  state(weights: Record<string, Tensor>): Record<string, Tensor>
+  loadState(state: Record<string, Tensor>, weights: Record<string, Tensor>): void
+}
+
+/**
+ * Saves what a server has learned; serve() resumes from the newest checkpoint
+ * that is whole. A checkpoint is a safetensors file, checkpoint-N.safetensors
+ * with N the number of updates, that appears complete or not at all, with the
+ * steps that were taken, so that a retry after a crash isn't a second step. An
+ * update belongs to the checkpoint of the call that made it when nothing that
+ * takes time is awaited between the update and the handler's answer.
+ */
+export interface CheckpointOptions {
+  /** Made when it is missing. */
+  directory: string
+  /** What is saved and resumed: the parameters of a module, or tensors. serve_model takes its module's by itself. */
+  weights?: Module | Tensor[] | Record<string, Tensor>
+  /** Its state is saved and resumed too. serve_model takes its optimizer object by itself. */
+  optimizer?: OptimizerState
+  /** Milliseconds between checkpoints of 'interval'; default 10,000. */
+  interval?: number
+  /**
+   * 'interval', the default: now and then; a crash loses the updates since the
+   * last one. 'every-update': before an update is acknowledged; updates that
+   * wait at the same time share one write.
+   */
+  durability?: 'interval' | 'every-update'
+  /** Older checkpoints are removed; default 3. */
+  keep?: number
+}
+
+/**
+ * What happens to a gradient whose forward saw older weights. `scale` divides
+ * it by 1 + the number of updates since; `reject` answers 409 with the code
+ * "stale" above `limit` updates (default 0), and remote_model repeats the forward.
+ */
+export type StalenessPolicy = 'accept' | 'scale' | 'reject'
+
 export interface ServeOptions {
   /** 0: any free one. Default 3000. */
   port?: number | string
@@ -58,6 +137,20 @@ export interface ServeOptions {
   /** Allows an address that other machines reach. */
   insecure?: boolean
   limits?: ServeLimits
+  checkpoint?: CheckpointOptions
+  /** Default 'accept'. */
+  staleness?: StalenessPolicy | { policy: StalenessPolicy; limit?: number }
+  /**
+   * Gradients with NaN or infinity, or with a norm above `maxNorm`, are refused
+   * with 422 before any weight changes. false: they aren't.
+   */
+  guard?: boolean | { maxNorm?: number }
+  /**
+   * SIGTERM and SIGINT stop the server and end the process with status 0,
+   * unless the process listens for the signal itself. false: they do what they
+   * did before.
+   */
+  signals?: boolean
   /** Further members of /statistics. */
   statistics?: () => { [key: string]: Json }
 }
@@ -86,7 +179,7 @@ export declare class Server {
   readonly url: string
   /** What /statistics answers. */
   statistics(): Record<string, Json>
-  /** Refuses new requests, waits for running ones up to the grace, and lets the process end. */
+  /** Refuses new requests, waits for running ones up to the grace, writes a last checkpoint, and lets the process end. */
   stop(): Promise<void>
 }
 /** Serves functions: `{name: (user, tensor) => ...}`. */

@@ -121,7 +121,7 @@ test('errors keep their message, code and status across the wire', async (t) => 
   for (const [name, fail] of Object.entries(thrown)) handlers[`later_${name}`] = async () => { await nextTurn(); fail() }
   const server = serve(t, handlers)
   const failure = async (name) => {
-    const error = await call(server, name).then(() => assert.fail('no error'), (error) => error)
+    const error = await call(server, name, undefined, { retryFor: 0 }).then(() => assert.fail('no error'), (error) => error)
     assert.ok(error instanceof sm.ShumaiError && error instanceof Error, name)
     return [error.message, error.code, error.status]
   }
@@ -157,7 +157,7 @@ test('any client speaks JSON', async (t) => {
 test('what cannot be reached is an error with code connection', async (t) => {
   const server = sm.io.serve({ a: () => {} }, { port: 0 })
   await server.stop()
-  await assert.rejects(call(server, 'a'), { code: 'connection' })
+  await assert.rejects(call(server, 'a', undefined, { retryFor: 0 }), { code: 'connection' })
   await assert.rejects(sm.io.tfetch('http://'), sm.ShumaiError)
 })
 

@@ -14,7 +14,7 @@ const server = sm.io.serve(
     several: () => [x, x],
     later: async () => ({ a: x }),
   },
-  { port: 0, limits: { maxTickets: 10 }, statistics: () => ({ loss: 1, deep: { list: [1, 'two', null] } }) },
+  { port: 0, limits: { maxTickets: 10 }, guard: { maxNorm: 5 }, staleness: 'reject', checkpoint: { directory: 'saved', weights: { weight } }, signals: false, statistics: () => ({ loss: 1, deep: { list: [1, 'two', null] } }) },
 )
 const backward: sm.GradFn = async (grad) => {
   await sm.io.tfetch(`${server.url}/optimize`, grad.grad_in)

@@ -1,0 +1,112 @@
+#include "options.hpp"
+
+#include <chrono>
+#include <cstdlib>
+#include <string>
+
+#include "shumai/error.hpp"
+
+namespace sm::js {
+namespace {
+
+[[noreturn]] void refuse(const std::string& name, const std::string& rule, const std::string& got) {
+  throw Error(ErrorCode::kInvalidArgument, "serve: " + name + " must be " + rule + ", got " + got);
+}
+
+template <class T>
+void read_count(napi_env env, napi_value object, const char* name, T& out) {
+  const napi_value value = get(env, object, name);
+  if (missing(env, value)) return;
+  const int64_t number = to_integer(env, value, name);
+  if (number < 0) refuse(name, "0 or more", std::to_string(number));
+  out = T(number);
+}
+
+void read_text(napi_env env, napi_value object, const char* name, std::string& out) {
+  if (const napi_value value = get(env, object, name); !missing(env, value)) out = to_text(env, value, name);
+}
+
+void read_limits(napi_env env, napi_value limits, io::ServeLimits& out) {
+  read_count(env, limits, "maxBodyBytes", out.max_body_bytes);
+  read_count(env, limits, "maxConnections", out.max_connections);
+  read_count(env, limits, "maxRequestsInFlight", out.max_requests_in_flight);
+  read_count(env, limits, "maxRequestsInFlightPerSession", out.max_requests_in_flight_per_session);
+  read_count(env, limits, "maxSessions", out.max_sessions);
+  read_count(env, limits, "maxTickets", out.max_tickets);
+  read_count(env, limits, "maxTicketsPerSession", out.max_tickets_per_session);
+  read_count(env, limits, "maxTicketBytes", out.max_ticket_bytes);
+  read_count(env, limits, "maxTicketBytesPerSession", out.max_ticket_bytes_per_session);
+  read_count(env, limits, "ticketLifetime", out.ticket_lifetime);
+  read_count(env, limits, "sessionLifetime", out.session_lifetime);
+  read_count(env, limits, "finishedLifetime", out.finished_lifetime);
+  read_count(env, limits, "maxFinishedTickets", out.max_finished_tickets);
+  read_count(env, limits, "answerLifetime", out.answer_lifetime);
+  read_count(env, limits, "maxStoredAnswerBytes", out.max_stored_answer_bytes);
+  read_count(env, limits, "maxHops", out.max_hops);
+  read_count(env, limits, "shutdownGrace", out.shutdown_grace);
+}
+
+void read_checkpoint(napi_env env, napi_value value, io::CheckpointOptions& out) {
+  read_text(env, value, "directory", out.directory);
+  if (out.directory.empty()) refuse("checkpoint.directory", "a folder's name", "none");
+  read_count(env, value, "interval", out.interval);
+  read_count(env, value, "keep", out.keep);
+  std::string durability = "interval";
+  read_text(env, value, "durability", durability);
+  if (durability == "every-update")
+    out.durability = io::Durability::kEveryUpdate;
+  else if (durability != "interval")
+    refuse("checkpoint.durability", "'interval' or 'every-update'", "'" + durability + "'");
+}
+
+void read_staleness(napi_env env, napi_value value, io::StalenessOptions& out) {
+  std::string policy = "accept";
+  if (type_of(env, value) == napi_string) {
+    policy = to_text(env, value, "staleness");
+  } else {
+    read_text(env, value, "policy", policy);
+    read_count(env, value, "limit", out.limit);
+  }
+  if (policy == "scale")
+    out.policy = io::StalenessOptions::Policy::kScale;
+  else if (policy == "reject")
+    out.policy = io::StalenessOptions::Policy::kReject;
+  else if (policy != "accept")
+    refuse("staleness", "'accept', 'scale' or 'reject'", "'" + policy + "'");
+}
+
+void read_guard(napi_env env, napi_value value, io::GuardOptions& out) {
+  if (type_of(env, value) == napi_boolean) {
+    out.enabled = to_boolean(env, value);
+    return;
+  }
+  const napi_value norm = get(env, value, "maxNorm");
+  if (missing(env, norm)) return;
+  out.max_norm = to_number(env, norm, "maxNorm");
+  if (!(out.max_norm > 0)) refuse("guard.maxNorm", "above 0", std::to_string(out.max_norm));
+}
+
+uint16_t to_port(napi_env env, napi_value port) {
+  const int64_t number = type_of(env, port) == napi_string ? std::atoll(to_text(env, port, "port").c_str())
+                                                           : to_integer(env, port, "port");
+  if (number < 0 || number > 65535) refuse("port", "0 to 65535", std::to_string(number));
+  return static_cast<uint16_t>(number);
+}
+
+}  // namespace
+
+io::ServeOptions to_serve_options(napi_env env, napi_value value) {
+  io::ServeOptions options;
+  if (missing(env, value)) return options;
+  const auto given = [&](const char* name) { return !missing(env, get(env, value, name)); };
+  if (given("port")) options.port = to_port(env, get(env, value, "port"));
+  read_text(env, value, "hostname", options.hostname);
+  if (given("insecure")) options.insecure = to_boolean(env, get(env, value, "insecure"));
+  if (given("limits")) read_limits(env, get(env, value, "limits"), options.limits);
+  if (given("checkpoint")) read_checkpoint(env, get(env, value, "checkpoint"), options.checkpoint);
+  if (given("staleness")) read_staleness(env, get(env, value, "staleness"), options.staleness);
+  if (given("guard")) read_guard(env, get(env, value, "guard"), options.guard);
+  return options;
+}
+
+}  // namespace sm::js

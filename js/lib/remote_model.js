@@ -1,0 +1,62 @@
+import { tfetch } from './fetch.js'
+import { prepare, tidyExclude } from './memory.js'
+import { native, ShumaiError } from './native.js'
+import { willCall } from './origin.js'
+import { Tensor, wrap } from './tensor.js'
+
+// True when the server took no step and won't take one under this ticket.
+const isForgotten = (error) => error?.code === 'gone' || error?.code === 'stale'
+
+/** Sends the gradient, after another forward when the server has forgotten the one that it belongs to. */
+async function sendBack(call, gradient) {
+  const giveUp = performance.now() + call.back.retryFor
+  for (;;) {
+    try {
+      return await tfetch(call.backwardUrl, gradient, call.back)
+    } catch (error) {
+      // Then only the answer is lost, which nobody needs.
+      if (error?.code === 'already_done' && !call.wantsGradient) return undefined
+      if (!isForgotten(error) || performance.now() > giveUp) throw error
+    }
+    const output = await tfetch(call.forwardUrl, call.input, call.forward)
+    if (!(output instanceof Tensor) || String(output.shape) !== String(gradient.shape))
+      throw new ShumaiError(`${call.forwardUrl} answered another shape when the forward was repeated`, 'shape_mismatch')
+    prepare()
+    gradient = wrap(native.retag(gradient.__handle, output.__handle))
+  }
+}
+
+/**
+ * A model behind a server (serve_model, or one with the same routes) as a
+ * function: `await model(x)`, then `await loss.backward()`. When the server
+ * has forgotten the forward by the time of the gradient, because it was
+ * restarted, say, or finds it stale, the forward is repeated with the input,
+ * which is kept for that. `errorHandler` is called instead of throwing when a
+ * request fails for good.
+ */
+export function remote_model(url, settings = {}) {
+  // The original took the second URL as it is.
+  const { backwardUrl, errorHandler, ...given } = typeof settings === 'string' ? { backwardUrl: settings } : settings
+  const options = { retryFor: 60000, ...given }
+  const urls = { forwardUrl: backwardUrl ? url : `${url}/forward`, backwardUrl: backwardUrl ?? `${url}/optimize` }
+  willCall()
+  const guarded = async (action) => {
+    try {
+      return await action()
+    } catch (error) {
+      if (!errorHandler) throw error
+      return await errorHandler(error)
+    }
+  }
+  return (input, perCall = {}) =>
+    guarded(() => {
+      if (!(input instanceof Tensor)) throw new ShumaiError(`remote_model: expected a tensor, got ${input === null ? 'null' : typeof input}`)
+      const wantsGradient = input.requires_grad
+      const headers = { ...options.headers, ...perCall.headers }
+      if (!wantsGradient) headers['Shumai-Input-Gradient'] = 'none'
+      const forward = { ...options, ...perCall, headers, repeatable: true }
+      // A tidy around the forward must not dispose of what a later backward may need.
+      const call = { ...urls, wantsGradient, forward, back: options, input: tidyExclude(() => input.detach()) }
+      return tfetch(urls.forwardUrl, input, { ...forward, grad_fn: (grad) => guarded(() => sendBack(call, grad.grad_in)) })
+    })
+}

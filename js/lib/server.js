@@ -1,0 +1,200 @@
+import { checkNames, decode, encode, toJson } from './content.js'
+import { fetched } from './fetch.js'
+import { Learner } from './learner.js'
+import { tidyExclude } from './memory.js'
+import { Module } from './module.js'
+import { native, ShumaiError } from './native.js'
+import { withOrigin } from './origin.js'
+import { ignoreSignals, stopAtSignals } from './signals.js'
+import { collect } from './started.js'
+import { Tensor } from './tensor.js'
+import { Users } from './users.js'
+
+const servers = new Map()
+
+/** What the core takes of anything that was thrown. */
+function describe(error) {
+  try {
+    if (typeof error !== 'object' || error === null) return [`a handler threw ${String(error)}`, '', 0]
+    return [String(error.message ?? error), typeof error.code === 'string' ? error.code : '', Number.isInteger(error.status) ? error.status : 0]
+  } catch {
+    return ['a handler threw something that can\'t be read', '', 0]
+  }
+}
+
+/** Calls a handler; the result is a promise only if there is something to wait for. */
+function invoke(handler, user, input, wantsGradient) {
+  const [result, started] = collect(() => handler(user, input, wantsGradient))
+  if (typeof result?.then === 'function' || started.length === 0) return result
+  // A handler that isn't async can't have awaited the backward passes and
+  // updates that it started: its answer stands for them, and so do its errors.
+  return Promise.all(started).then(() => result)
+}
+
+function requested(call, server, route, name, ticketed, session, origin, wantsGradient, kind, data) {
+  const input = tidyExclude(() => decode(kind, data))
+  const known = servers.get(server)
+  if (!known) return native.fail(call, 'the server has stopped', 'unavailable', 503)
+  const { users, handlers } = known
+  const view = users.open(name, ticketed, session)
+  const { writes, captures } = view
+  const fail = (error) => {
+    if (view.holds === 0) users.forget(view)
+    native.fail(call, ...describe(error))
+  }
+  const finish = (result) => {
+    const captured = view.captures > captures
+    try {
+      const [kind, data] = encode(result, 'handler')
+      native.respond(call, kind, data, captured, view.writes > writes)
+    } catch (error) {
+      return fail(error)
+    }
+    if (captured) users.remember(view)
+  }
+  try {
+    const result = withOrigin(origin, () => invoke(handlers[route], view.user, input, wantsGradient))
+    if (typeof result?.then === 'function') result.then(finish, fail)
+    else finish(result)
+  } catch (error) {
+    fail(error)
+  }
+}
+
+function dropped(server, kind, key) {
+  const users = servers.get(server)?.users
+  if (kind === 'view') users?.dropView(key)
+  else users?.sessions.delete(key)
+}
+
+/** The caller's own entries of /statistics, as JSON text. */
+function asked(server) {
+  const entries = servers.get(server)?.statistics?.() ?? {}
+  if (typeof entries !== 'object' || Array.isArray(entries) || typeof entries.then === 'function')
+    throw new ShumaiError('serve: statistics must return an object, at once')
+  return toJson(entries)
+}
+
+/** [what `ask` returns, undefined] or [undefined, message]. */
+function tell(ask) {
+  try {
+    return [ask(), undefined]
+  } catch (error) {
+    return [undefined, describe(error)[0]]
+  }
+}
+const tellStatistics = (server) => tell(() => asked(server))
+const tellState = (server) => tell(() => servers.get(server)?.learner.state())
+
+native.setCallbacks({ fetched, requested, dropped, tellStatistics, tellState })
+
+/** A running server. */
+export class Server {
+  #number
+  #stopped
+  constructor(number, port, url) {
+    this.#number = number
+    /** The port that it listens on. */
+    this.port = port
+    /** "http://127.0.0.1:3000" */
+    this.url = url
+  }
+  /** What /statistics answers. */
+  statistics() {
+    return { ...JSON.parse(native.statistics(this.#number)), ...JSON.parse(asked(this.#number)) }
+  }
+  /** Refuses new requests, waits for running ones up to the grace, writes a last checkpoint, and lets the process end. */
+  stop() {
+    return (this.#stopped ??= new Promise((resolve) => {
+      const number = this.#number
+      native.stop(number, () => {
+        servers.delete(number)
+        ignoreSignals(this)
+        resolve()
+      })
+    }))
+  }
+}
+
+const kOptions = ['port', 'hostname', 'insecure', 'limits', 'checkpoint', 'staleness', 'guard', 'signals', 'statistics']
+const kLimits = [
+  'maxBodyBytes', 'maxConnections', 'maxRequestsInFlight', 'maxRequestsInFlightPerSession', 'maxSessions', 'maxTickets', 'maxTicketsPerSession',
+  'maxTicketBytes', 'maxTicketBytesPerSession', 'ticketLifetime', 'sessionLifetime', 'finishedLifetime', 'maxFinishedTickets', 'answerLifetime',
+  'maxStoredAnswerBytes', 'maxHops', 'shutdownGrace',
+]
+
+function checkOptions(options) {
+  checkNames(options, kOptions, 'serve: no option')
+  checkNames(options.limits, kLimits, 'serve: no limit')
+  const { statistics, guard, staleness, checkpoint } = options
+  if (statistics !== undefined && typeof statistics !== 'function') throw new ShumaiError(`serve: statistics must be a function, got ${typeof statistics}`)
+  if (typeof guard === 'object') checkNames(guard, ['maxNorm'], 'serve: no option guard.')
+  else if (guard !== undefined && typeof guard !== 'boolean') throw new ShumaiError(`serve: guard must be true, false or {maxNorm}, got ${guard}`)
+  if (typeof staleness === 'object') checkNames(staleness, ['policy', 'limit'], 'serve: no option staleness.')
+  if (checkpoint !== undefined && typeof checkpoint !== 'object') throw new ShumaiError(`serve: checkpoint must be {directory, weights, ...}, got ${typeof checkpoint}`)
+}
+
+/**
+ * Serves functions: `{name: (user, tensor) => ...}`. A handler gets the tensor
+ * (or object of tensors) that was sent, and returns a tensor, an object of
+ * tensors, a plain object or nothing, or a promise of one. What it keeps on
+ * `user` belongs to the ticket of its answer. Listens on 127.0.0.1.
+ */
+export function serve(handlers, options = {}) {
+  const names = Object.keys(handlers)
+  for (const name of names) if (typeof handlers[name] !== 'function') throw new ShumaiError(`serve: the handler of "${name}" must be a function, got ${typeof handlers[name]}`)
+  checkOptions(options)
+  const learner = options.checkpoint ? new Learner(options.checkpoint) : undefined
+  const [number, port, url] = native.serve(names, options, learner?.handles(), learner?.load)
+  servers.set(number, { users: new Users(), handlers: names.map((name) => handlers[name]), statistics: options.statistics, learner })
+  const server = new Server(number, port, url)
+  if (options.signals !== false) stopAtSignals(server)
+  return server
+}
+
+/** Weights and optimizer are what is served, unless told. */
+function withDefaults(options, model, gradUpdate) {
+  if (!options.checkpoint) return options
+  const checkpoint = { ...options.checkpoint }
+  if (model instanceof Module) checkpoint.weights ??= model
+  if (typeof gradUpdate?.loadState === 'function') checkpoint.optimizer ??= gradUpdate
+  return { ...options, checkpoint }
+}
+
+/**
+ * Serves `model` at /forward, and at /optimize what takes the gradient of an
+ * answer back through it, calls `gradUpdate` with the gradients of the weights,
+ * and answers the gradient of the input. `handlers` adds other routes. A
+ * checkpoint saves the parameters of a module without being told so, and the
+ * state of an optimizer object.
+ */
+export function serve_model(model, gradUpdate, options = {}, handlers = {}) {
+  return serve(
+    {
+      forward: async (user, input, wantsGradient) => {
+        if (!(input instanceof Tensor)) throw new ShumaiError('forward: expects one tensor')
+        if (wantsGradient && input.dtype >= 9) input.requires_grad = true
+        const output = await model(input)
+        if (output?.requires_grad)
+          user.__backward = async (jacobian) => {
+            const found = await output.backward(jacobian)
+            const weights = {}
+            let inputGradient = null
+            for (const [key, entry] of Object.entries(found)) {
+              if (entry.tensor === input) inputGradient = entry.grad
+              else weights[key] = entry
+            }
+            if (gradUpdate) await gradUpdate(weights)
+            return inputGradient
+          }
+        return output
+      },
+      optimize: (user, jacobian) => {
+        if (!user.__backward) throw new ShumaiError('optimize: no forward came before, from the same client', 'not_found', 404)
+        return user.__backward(jacobian)
+      },
+      ...handlers,
+    },
+    withDefaults(options, model, gradUpdate),
+  )
+}
