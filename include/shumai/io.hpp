@@ -288,7 +288,7 @@ struct CheckpointOptions {
   // is asked for all of them, as a handler of this server would run, and has to
   // answer once, with the failure if there was one, as a handler would run too.
   // Dropping the answer is a failure. The state then is that of all updates that
-  // the server knows of, and no others. `weights` are resumed, and not read afterwards.
+  // the server knows of, and no others. `weights` are only resumed then.
   using StateAnswer = std::function<void(std::exception_ptr, Tensors)>;
   std::function<void(StateAnswer)> ask_state = {};
   Durability durability = Durability::kInterval;

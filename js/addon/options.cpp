@@ -28,9 +28,18 @@ void read_text(napi_env env, napi_value object, const char* name, std::string& o
 
 void read_limits(napi_env env, napi_value limits, io::ServeLimits& out) {
   read_count(env, limits, "maxBodyBytes", out.max_body_bytes);
+  read_count(env, limits, "maxHeaderBytes", out.max_header_bytes);
+  read_count(env, limits, "maxHeaders", out.max_headers);
   read_count(env, limits, "maxConnections", out.max_connections);
   read_count(env, limits, "maxRequestsInFlight", out.max_requests_in_flight);
   read_count(env, limits, "maxRequestsInFlightPerSession", out.max_requests_in_flight_per_session);
+  read_count(env, limits, "maxHops", out.max_hops);
+  read_count(env, limits, "headerTimeout", out.header_timeout);
+  read_count(env, limits, "bodyTimeout", out.body_timeout);
+  read_count(env, limits, "minBodyRate", out.min_body_rate);
+  read_count(env, limits, "keepAliveTimeout", out.keep_alive_timeout);
+  read_count(env, limits, "writeTimeout", out.write_timeout);
+  read_count(env, limits, "lingerTimeout", out.linger_timeout);
   read_count(env, limits, "maxSessions", out.max_sessions);
   read_count(env, limits, "maxTickets", out.max_tickets);
   read_count(env, limits, "maxTicketsPerSession", out.max_tickets_per_session);
@@ -42,7 +51,6 @@ void read_limits(napi_env env, napi_value limits, io::ServeLimits& out) {
   read_count(env, limits, "maxFinishedTickets", out.max_finished_tickets);
   read_count(env, limits, "answerLifetime", out.answer_lifetime);
   read_count(env, limits, "maxStoredAnswerBytes", out.max_stored_answer_bytes);
-  read_count(env, limits, "maxHops", out.max_hops);
   read_count(env, limits, "shutdownGrace", out.shutdown_grace);
 }
 

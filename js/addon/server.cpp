@@ -42,18 +42,13 @@ io::Server* server_at(napi_env env, napi_value id) {
   return found == servers.end() || found->second.stopper.joinable() ? nullptr : found->second.server.get();
 }
 
-// [[name, handle], ...]
-Learner::Weights to_weights(napi_env env, napi_value entries) {
-  Learner::Weights out;
-  for (uint32_t i = 0, n = length_of(env, entries); i < n; ++i) {
-    const napi_value pair = at(env, entries, i);
-    out.emplace_back(to_text(env, at(env, pair, 0), "name"), tensor_at(env, at(env, pair, 1)));
-  }
+std::vector<Tensor> to_tensors(napi_env env, napi_value handles) {
+  std::vector<Tensor> out;
+  for (uint32_t i = 0, n = length_of(env, handles); i < n; ++i) out.push_back(tensor_at(env, at(env, handles, i)));
   return out;
 }
 
-// serve([route, ...], options, [[name, weight], ...] or nothing, what loads the optimizer's state or nothing):
-// [server, port, url]
+// serve([route, ...], options, [weight, ...] or nothing, what loads a checkpoint or nothing): [server, port, url]
 napi_value start_server(const Arguments& arguments) {
   const napi_env env = arguments.env();
   Network& mine = network(env);
@@ -67,10 +62,9 @@ napi_value start_server(const Arguments& arguments) {
   if (!missing(env, arguments[1]) && !missing(env, get(env, arguments[1], "statistics")))
     options.statistics = caller_statistics(mine.mailbox, id);
   if (!missing(env, arguments[2])) {
-    own.learner = std::make_unique<Learner>(to_weights(env, arguments[2]));
-    options.checkpoint.weights = own.learner->weights();
-    options.checkpoint.ask_state = state_of_learner(mine.mailbox, id, own.gate);
-    if (!missing(env, arguments[3])) options.checkpoint.load_state = optimizer_loader(env, arguments[3]);
+    own.learner = std::make_unique<Learner>(to_tensors(env, arguments[2]));
+    options.checkpoint.ask_state = state_asker(mine.mailbox, id, own.gate);
+    options.checkpoint.load_state = state_loader(env, arguments[3]);
   }
   own.server = std::make_unique<io::Server>(io::serve(std::move(routes), std::move(options)));
   if (own.learner) own.learner->moved();  // by resuming, which is no update

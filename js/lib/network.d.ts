@@ -14,7 +14,8 @@ export interface FetchOptions {
    * For how many milliseconds failures are retried that another attempt may
    * cure: the server can't be reached, or answers 429 or 503; and, for requests
    * that may be repeated, the connection breaks. Default 10,000, of remote_model
-   * 60,000. Waits grow from 25 ms to 2 s, and come after what Retry-After asks for.
+   * 60,000. Waits grow from 25 ms to 2 s, and come after what Retry-After asks
+   * for. A server that never answered this process is waited for 2 s at most.
    */
   retryFor?: number
   /**
@@ -55,12 +56,30 @@ export declare function remote_model(url: string, options?: RemoteModelOptions |
 export interface ServeLimits {
   /** 413; default 1 GiB. */
   maxBodyBytes?: number
+  /** 431; default 16 KiB. */
+  maxHeaderBytes?: number
+  /** 431; default 100. */
+  maxHeaders?: number
   /** 503; default 10,000. */
   maxConnections?: number
   /** 503; default 1,000. */
   maxRequestsInFlight?: number
   /** 429; default 256. */
   maxRequestsInFlightPerSession?: number
+  /** Servers that call each other for one request: 508; default 16. */
+  maxHops?: number
+  /** 408; default 10,000. */
+  headerTimeout?: number
+  /** The longest silence within a body: 408; default 30,000. */
+  bodyTimeout?: number
+  /** Bytes a second over a whole body: 408; default 1024; 0: any. */
+  minBodyRate?: number
+  /** Between requests; default 75,000. */
+  keepAliveTimeout?: number
+  /** Without taking a byte of an answer; default 30,000. */
+  writeTimeout?: number
+  /** For reading why a request was refused; default 2,000. */
+  lingerTimeout?: number
   /** 429 for a new one; default 100,000. */
   maxSessions?: number
   /** Live ones; 429 for a new one; default 100,000. */
@@ -83,8 +102,6 @@ export interface ServeLimits {
   answerLifetime?: number
   /** And how much of them; default 64 MiB. */
   maxStoredAnswerBytes?: number
-  /** Servers that call each other for one request: 508; default 16. */
-  maxHops?: number
   /** For running requests, and the last checkpoint, at stop(); default 10,000. */
   shutdownGrace?: number
 }
@@ -92,7 +109,7 @@ export interface ServeLimits {
 /** What an optimizer remembers of weights, for checkpoints. */
 export interface OptimizerState {
   state(weights: Record<string, Tensor>): Record<string, Tensor>
-  loadState(state: Record<string, Tensor>, weights: Record<string, Tensor>): void
+  loadState(state: Record<string, Tensor>, weights: Record<string, Tensor>): unknown
 }
 
 /**
@@ -106,9 +123,9 @@ export interface OptimizerState {
 export interface CheckpointOptions {
   /** Made when it is missing. */
   directory: string
-  /** What is saved and resumed: the parameters of a module, or tensors. serve_model takes its module's by itself. */
+  /** What is saved and resumed: the state of a module, or tensors. serve_model takes its module by itself. */
   weights?: Module | Tensor[] | Record<string, Tensor>
-  /** Its state is saved and resumed too. serve_model takes its optimizer object by itself. */
+  /** Its state is saved and resumed too. serve_model takes its optimizer, such as sm.optim.adam(), by itself. */
   optimizer?: OptimizerState
   /** Milliseconds between checkpoints of 'interval'; default 10,000. */
   interval?: number

@@ -118,9 +118,10 @@ export class Server {
 
 const kOptions = ['port', 'hostname', 'insecure', 'limits', 'checkpoint', 'staleness', 'guard', 'signals', 'statistics']
 const kLimits = [
-  'maxBodyBytes', 'maxConnections', 'maxRequestsInFlight', 'maxRequestsInFlightPerSession', 'maxSessions', 'maxTickets', 'maxTicketsPerSession',
-  'maxTicketBytes', 'maxTicketBytesPerSession', 'ticketLifetime', 'sessionLifetime', 'finishedLifetime', 'maxFinishedTickets', 'answerLifetime',
-  'maxStoredAnswerBytes', 'maxHops', 'shutdownGrace',
+  'maxBodyBytes', 'maxHeaderBytes', 'maxHeaders', 'maxConnections', 'maxRequestsInFlight', 'maxRequestsInFlightPerSession', 'maxHops',
+  'headerTimeout', 'bodyTimeout', 'minBodyRate', 'keepAliveTimeout', 'writeTimeout', 'lingerTimeout',
+  'maxSessions', 'sessionLifetime', 'maxTickets', 'maxTicketsPerSession', 'maxTicketBytes', 'maxTicketBytesPerSession', 'ticketLifetime',
+  'finishedLifetime', 'maxFinishedTickets', 'answerLifetime', 'maxStoredAnswerBytes', 'shutdownGrace',
 ]
 
 function checkOptions(options) {
