@@ -131,6 +131,14 @@ test('a state is of the moment, and what it can\'t fill is named', () => {
   close(net.weight, before.weight.transpose(), 0)
 })
 
+test('files turn the weight of Linear, and nothing of what subclasses add', () => {
+  class Scaled extends sm.module.Linear {
+    scale = { weight: sm.ones([4, 5]).requireGrad() }
+  }
+  const state = new Scaled(2, 3).state()
+  assert.deepEqual([state.weight.shape, state['scale.weight'].shape], [[3, 2], [4, 5]])
+})
+
 test('buffers are saved with the weights', (t) => {
   const file = `${temporaryFolder(t)}/norm.safetensors`
   const [a, b] = [new sm.module.BatchNorm2d(2), new sm.module.BatchNorm2d(2)]

@@ -16,16 +16,15 @@ function itemsOf(value) {
   return isPlain(value) ? Object.entries(value) : null
 }
 
-// Every module and tensor in `value`, itself included: {name, value, owner, key}. What contains itself, as by a field
-// for the parent, isn't entered again.
+// Every module and tensor in `value`, itself included: {name, value, owner, key}, where `owner` has it under `key`.
+// What contains itself, as by a field for the parent, isn't entered again.
 function* walk(value, name, owner, key, above) {
   if (value instanceof Tensor || value instanceof Module) yield { name, value, owner, key }
   if (value instanceof Tensor || above.has(value)) return
   const items = itemsOf(value)
   if (items === null) return
   above.add(value)
-  const inside = value instanceof Module ? value : owner
-  for (const [item, inner] of items) yield* walk(inner, name === '' ? `${item}` : `${name}.${item}`, inside, item, above)
+  for (const [item, inner] of items) yield* walk(inner, name === '' ? `${item}` : `${name}.${item}`, value, item, above)
   above.delete(value)
 }
 
@@ -40,7 +39,7 @@ const isKept = (value) => value instanceof Tensor && isBuffer(value)
 // [name, value] of what `wanted` picks; a tensor or module that has several names is there once.
 function* pick(module, prefix, wanted) {
   const seen = new Set()
-  for (const { name, value } of walk(module, prefix, module, '', new Set())) {
+  for (const { name, value } of walk(module, prefix, null, '', new Set())) {
     if (!wanted(value) || seen.has(value)) continue
     seen.add(value)
     yield [name, value]
@@ -49,9 +48,9 @@ function* pick(module, prefix, wanted) {
 
 // {name, own, turn} of all weights and buffers: `turn` changes between the layouts here and in files.
 function namedState(module) {
-  const found = Array.from(walk(module, '', module, '', new Set())).filter(({ value }) => isWeight(value) || isKept(value))
+  const found = Array.from(walk(module, '', null, '', new Set())).filter(({ value }) => isWeight(value) || isKept(value))
   return found.map(({ name, value, owner, key }) => {
-    const turned = owner.constructor[transposed]?.includes(key)
+    const turned = owner instanceof Module && owner.constructor[transposed]?.includes(key)
     return { name, own: value, turn: turned ? (tensor) => ops.transpose(tensor) : (tensor) => tensor }
   })
 }
