@@ -3,6 +3,7 @@ import type { TensorOps } from './lib/ops.js'
 
 export * from './lib/ops.js'
 export * from './lib/indexing.js'
+export { avgPool2d, conv2d, conv2dBackwardData, conv2dBackwardFilter, maxPool2d, opToFlops } from './lib/forms.js'
 export * as io from './lib/io.js'
 export * as loss from './lib/loss.js'
 export * as module from './lib/module.js'
@@ -101,7 +102,8 @@ export declare class Tensor {
   /** A new tensor with `value`, broadcast, in the part that `specs` pick. */
   indexedAssign(value: TensorLike, specs: readonly IndexSpec[]): Tensor
   toString(): string
-  valueOf(): number | this
+  /** The only element as a number, or all elements in the typed array of this dtype. */
+  valueOf(): number | TypedArray | ArrayLike<number>
   toJSON(): { dtype: string; shape: number[]; data: (number | string)[] }
   /** All elements, in row order, in the typed array of this dtype. */
   valuesArray(): TypedArray
@@ -141,8 +143,9 @@ export interface Tensor extends TensorOps {}
 /**
  * A tensor from a number, an array, nested arrays, or any typed array. Numbers
  * become float32, booleans bool, bigints int64, unless `type` says otherwise.
+ * Text is the name of a file with one tensor, as its save() wrote it.
  */
-export declare function tensor(data: Tensor | Nested | TypedArray, type?: DType): Tensor
+export declare function tensor(data: Tensor | Nested | TypedArray | (ArrayBufferView & ArrayLike<number>) | string, type?: DType): Tensor
 /** A rank-0 tensor, float32 unless `type` says otherwise. */
 export declare function scalar(value: number | boolean | bigint, type?: DType): Tensor
 export declare function isTensor(value: unknown): value is Tensor
@@ -155,7 +158,7 @@ export declare function load(file: string): Record<string, Tensor>
 /** Writes named tensors to a safetensors file, atomically, or a single one to a `.npy` file. */
 export declare function save(file: string, tensors: Record<string, Tensor>): void
 /** Bytes that all tensors hold now. */
-export declare function bytesUsed(): number
+export declare function bytesUsed(): bigint
 /** Starts the random stream of a seed: the same values as in C++. */
 export declare function manual_seed(seed: number): void
 

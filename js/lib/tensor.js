@@ -1,33 +1,7 @@
+import { arrayOf, dtypeCode, dtypeOfArray, kNames, readAs, toHalves } from './elements.js'
 import { native, ShumaiError } from './native.js'
 import { currentTracker, deadToken, ownToken, prepare, setTensorTest, tokenFor } from './memory.js'
 import { note } from './started.js'
-
-const kNames = ['bool', 'uint8', 'int8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64', 'float16', 'bfloat16', 'float32', 'float64']
-
-/** The element types, by the names of the original Shumai and of NumPy. */
-export const dtype = Object.freeze({
-  BoolInt8: 0, Uint8: 1, Int8: 2, Int16: 3, Uint16: 4, Int32: 5, Uint32: 6, Int64: 7, BigInt64: 7, Uint64: 8, BigUint64: 8,
-  Float16: 9, BFloat16: 10, Float32: 11, Float64: 12,
-  ...Object.fromEntries(kNames.map((name, code) => [name, code])),
-})
-
-export function dtypeCode(value) {
-  if (typeof value === 'number' && value >= 0 && value < kNames.length) return value
-  const code = dtype[value]
-  if (code === undefined) throw new ShumaiError(`unknown dtype ${JSON.stringify(value)}`, 'dtype_mismatch')
-  return code
-}
-
-/** The typed array that holds a dtype's elements, and the dtype that its elements are read as. */
-const kArrays = {
-  0: [Uint8Array, 1], 1: [Uint8Array, 1], 2: [Int8Array, 2], 3: [Int16Array, 3], 4: [Uint16Array, 4], 5: [Int32Array, 5], 6: [Uint32Array, 6],
-  7: [BigInt64Array, 7], 8: [BigUint64Array, 8], 9: [Uint16Array, 9], 10: [Uint16Array, 10], 11: [Float32Array, 11], 12: [Float64Array, 12],
-}
-/** The dtype of a typed array, by its tag, which subclasses and other realms share. */
-const kOfArray = {
-  Uint8Array: 1, Uint8ClampedArray: 1, Int8Array: 2, Int16Array: 3, Uint16Array: 4, Int32Array: 5, Uint32Array: 6, BigInt64Array: 7,
-  BigUint64Array: 8, Float16Array: 9, Float32Array: 11, Float64Array: 12,
-}
 
 // Backward names the very object that was asked to require gradients: the core
 // finds the token of its handle, and the token its owner. Not by a WeakRef,
@@ -135,7 +109,7 @@ export class Tensor {
     return this
   }
 
-  valueOf() { return this.elements === 1 ? native.item(this.__handle) : this }
+  valueOf() { return this.elements === 1 ? native.item(this.__handle) : arrayOf(this) }
   toString() { return this.__handle === 0 ? 'tensor(disposed)' : native.describe(this.__handle) }
   toJSON() { return { dtype: kNames[this.dtype], shape: this.shape, data: Array.from(this.valuesArray(), (value) => (typeof value === 'bigint' ? value.toString() : value)) } }
   /** All elements in the typed array of this dtype. */
@@ -149,13 +123,6 @@ function handleOf(value, what) {
   throw new ShumaiError(`${what}: expected a tensor, got ${value === null ? 'null' : typeof value}`)
 }
 
-function readAs(tensor, code) {
-  const [Array_, as] = kArrays[code]
-  const out = new Array_(tensor.elements)
-  native.read(tensor.__handle, as, out)
-  return out
-}
-
 const readers = {
   Float16: 9, Float32: 11, Float64: 12, Int8: 2, Int16: 3, Int32: 5, Uint8: 1, Uint16: 4, Uint32: 6,
 }
@@ -163,9 +130,7 @@ for (const [name, code] of Object.entries(readers)) {
   Tensor.prototype[`to${name}`] = function () { return native.item(this.__handle) }
   if (code !== 9) Tensor.prototype[`to${name}Array`] = function () { return readAs(this, code) }
 }
-Tensor.prototype.toFloat16Array = function () {
-  return typeof Float16Array === 'undefined' ? this.toFloat32Array() : new Float16Array(readAs(this, 9).buffer)
-}
+Tensor.prototype.toFloat16Array = function () { return toHalves(this) }
 Tensor.prototype.toBoolInt8 = function () { return native.item(this.__handle) !== 0 ? 1 : 0 }
 Tensor.prototype.toBoolInt8Array = function () {
   const truth = ops.neq(this, 0)
@@ -316,14 +281,15 @@ function fromNested(data, type) {
 /**
  * A tensor from a number, an array, nested arrays, or any typed array. Numbers
  * become float32, booleans bool, bigints int64, unless `type` says otherwise.
+ * Text is the name of a file with one tensor, as save() wrote it.
  */
 export function tensor(data, type) {
+  if (typeof data === 'string') return onlyTensorOf(data, type)
   if (data instanceof Tensor) return type === undefined ? data.copy() : data.astype(type)
   prepare()
   if (!ArrayBuffer.isView(data)) return fromArray(...fromNested(data, type), type)
-  const code = kOfArray[data[Symbol.toStringTag]]
-  if (code === undefined) throw new ShumaiError(`tensor: can't make a tensor of a ${data.constructor.name}`, 'dtype_mismatch')
-  return fromArray(data, code, [data.length], type)
+  const [code, as = type] = dtypeOfArray(data)
+  return fromArray(data, code, [data.length], type ?? as)
 }
 
 function fromArray(flat, code, shape, type) {
@@ -341,6 +307,12 @@ export function scalar(value, type) {
   return tensor(value, type)
 }
 
+function onlyTensorOf(file, type) {
+  const found = Object.values(load(file))
+  if (found.length === 1) return type === undefined ? found[0] : found[0].astype(type)
+  throw new ShumaiError(`tensor: expected a file with one tensor, got ${found.length} in "${file}", use sm.load`)
+}
+
 /** Tensors of a safetensors file, by name; the one of a .npy file is called "tensor". */
 export function load(file) {
   prepare()
@@ -354,7 +326,7 @@ export function save(file, tensors) {
 }
 
 /** Bytes that all tensors hold now. */
-export const bytesUsed = () => native.bytesUsed()
+export const bytesUsed = () => BigInt(native.bytesUsed())
 /** Starts the random stream of a seed: the same values as in C++. */
 export const manual_seed = (seed) => native.manualSeed(seed)
 export const isTensor = (value) => value instanceof Tensor

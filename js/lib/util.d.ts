@@ -17,6 +17,11 @@ export declare function tuiLoad(text: string): void
  * promise settles, and what it makes after an await counts as well.
  */
 export declare function tidy<T>(fn: (...args: any[]) => T, args?: unknown): T
+/** The runtime's Float16Array; where it has none, an array of wider numbers that `sm.tensor` rounds to float16. */
+export declare const Float16Array: {
+  readonly BYTES_PER_ELEMENT: number
+  new (data: number | ArrayLike<number> | Iterable<number>): ArrayLike<number> & Iterable<number> & ArrayBufferView
+}
 /** Runs `fn` with the tensors that it makes left out of any tidy around it. */
 export declare function tidyExclude<T>(fn: () => T): T
 /**

@@ -1,5 +1,6 @@
 import { native } from './native.js'
 
+export { Float16Array } from './elements.js'
 export { memoryOptions, tidy, tidyExclude } from './memory.js'
 
 /** range(end), range(start, end) or range(start, end, step). */

@@ -39,7 +39,7 @@ test('a graph keeps what it needs of disposed tensors', () => {
 })
 
 test('dispose gives the bytes back at once', () => {
-  const before = sm.bytesUsed()
+  const before = Number(sm.bytesUsed())
   const t = sm.ones([1000, 1000])
   assert.ok(sm.bytesUsed() >= before + 4e6)
   const held = sm.util.held().tensors
@@ -243,7 +243,7 @@ test('large tensors are collected in a loop without an await', () => {
   let most = 0
   for (let i = 0; i < 2000; ++i) {
     sm.ones([256, 1024]).add(1)
-    most = Math.max(most, sm.bytesUsed())
+    most = Math.max(most, Number(sm.bytesUsed()))
   }
   assert.ok(most < 1e9, `used ${most} bytes`)
 })
@@ -254,7 +254,7 @@ test('small tensors that stay don\'t keep the large ones made between them', () 
   for (let i = 0; i < 2000; ++i) {
     sm.ones([256, 1024])
     small.push(sm.scalar(i).add(1))
-    most = Math.max(most, sm.bytesUsed())
+    most = Math.max(most, Number(sm.bytesUsed()))
   }
   assert.ok(most < 1e9, `used ${most} bytes`)
   close(small[1999], 2000)
