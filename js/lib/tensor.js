@@ -304,6 +304,7 @@ function fromArray(flat, code, shape, type) {
 
 /** A rank-0 tensor, float32 unless `type` says otherwise. */
 export function scalar(value, type) {
+  if (typeof value === 'string') throw new ShumaiError(`scalar: expected a number, got ${value}`, 'dtype_mismatch')
   return tensor(value, type)
 }
 
