@@ -16,6 +16,7 @@
 
 #include "shumai/autograd.hpp"
 #include "shumai/content.hpp"
+#include "shumai/error.hpp"
 #include "shumai/json.hpp"
 #include "shumai/task.hpp"
 #include "shumai/tensor.hpp"
@@ -468,6 +469,10 @@ struct RemoteModelOptions {
   std::chrono::milliseconds timeout{60'000};
   // As FetchOptions::retry_for, for as long as a server may take to come back.
   std::chrono::milliseconds retry_for{60'000};
+  // Called instead of throwing when a forward, or the way back of a gradient,
+  // has failed for good. What it returns takes the place of the answer; it may
+  // throw itself.
+  sm::detail::FrameSafe<std::function<Tensor(const Error&)>> error_handler = {};
 };
 
 // A model behind a server (serve_model, or one with the same routes) as if it
@@ -486,6 +491,7 @@ class RemoteModel {
   std::string forward_url_;
   std::string backward_url_;
   std::chrono::milliseconds timeout_, retry_for_;
+  std::function<Tensor(const Error&)> error_handler_;
 };
 
 inline RemoteModel remote_model(std::string url, RemoteModelOptions options = {}) {

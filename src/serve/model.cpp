@@ -1,4 +1,5 @@
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "autograd/function.hpp"
@@ -96,6 +97,7 @@ struct Forward {
   std::string backward_url;
   FetchOptions options;
   bool wants_gradient = false;
+  std::function<Tensor(const Error&)> error_handler;
 };
 
 // True when the server took no step and won't take one under this ticket.
@@ -123,25 +125,40 @@ Task<Tensor> send_back(Forward forward, Tensor input, Tensor gradient) {
   }
 }
 
+// What `task` gives, or what the handler makes of its failure.
+Task<Tensor> guarded(Task<Tensor> task, std::function<Tensor(const Error&)> error_handler) {
+  std::optional<Error> failure;
+  try {
+    Tensor answer = co_await std::move(task);
+    co_return answer;
+  } catch (const Error& error) {
+    if (!error_handler) throw;
+    failure = error;
+  }
+  co_return error_handler(*failure);
+}
+
 }  // namespace
 
 RemoteModel::RemoteModel(std::string url, RemoteModelOptions options)
     : forward_url_(url + "/forward"),
       backward_url_(options.backward_url->empty() ? url + "/optimize" : *options.backward_url),
       timeout_(options.timeout),
-      retry_for_(options.retry_for) {}
+      retry_for_(options.retry_for),
+      error_handler_(*options.error_handler) {}
 
 Task<Tensor> RemoteModel::operator()(Tensor input) const {
-  Forward forward{forward_url_, backward_url_, {}, input.requires_grad()};
+  Forward forward{forward_url_, backward_url_, {}, input.requires_grad(), error_handler_};
   forward.options.timeout = timeout_;
   forward.options.retry_for = retry_for_;
   forward.options.repeatable = true;
   if (!forward.wants_gradient)
     forward.options.headers = std::vector<std::pair<std::string, std::string>>{{kInputGradient, "none"}};
   FetchOptions options = forward.options;
-  options.grad_fn = GradFn(
-      [forward, input = input.detach()](GradContext context) { return send_back(forward, input, context.grad_in); });
-  return tfetch(forward_url_, std::move(input), std::move(options));
+  options.grad_fn = GradFn([forward, input = input.detach()](GradContext context) {
+    return guarded(send_back(forward, input, context.grad_in), forward.error_handler);
+  });
+  return guarded(tfetch(forward_url_, std::move(input), std::move(options)), error_handler_);
 }
 
 }  // namespace sm::io

@@ -115,6 +115,20 @@ TEST(RemoteModel, SaysWhenNobodyListens) {
   EXPECT_NE(message.find("localhost:" + std::to_string(port)), std::string::npos);
 }
 
+TEST(RemoteModel, ErrorsGoToTheHandlerWhenThereIsOne) {
+  const Server server = serve({{"forward", [](User&, Tensor) -> Tensor { throw std::runtime_error("no forward"); }}},
+                              any_port());
+  std::string told;
+  RemoteModelOptions options;
+  options.error_handler = std::function<Tensor(const Error&)>([&told](const Error& error) {
+    told = error.what();
+    return scalar(7.0);
+  });
+  const RemoteModel model = remote_model(server.url(), options);
+  EXPECT_EQ(run(model(ones(1))).item<double>(), 7);
+  EXPECT_EQ(told, "no forward");
+}
+
 // --- What runs at the same time. Times are compared with each other, never with a clock's face. ---
 
 using Milliseconds = std::chrono::duration<double, std::milli>;

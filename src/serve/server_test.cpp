@@ -182,6 +182,34 @@ TEST(Server, LimitsOfHttpAreItsOwn) {
   EXPECT_EQ(post(server.url() + "/forward", "[1]", many).status, 431);
 }
 
+TEST(Server, ASessionMayHaveOnlySoManyRequestsRunning) {
+  ServeOptions options = any_port();
+  options.limits.max_requests_in_flight_per_session = 2;
+  bool release = false;
+  int entered = 0;
+  const Server server = serve({{"session", [](User&) { return Json(1); }},
+                               {"wait",
+                                [&](User&) -> Task<> {
+                                  ++entered;
+                                  while (!release) co_await util::sleep(std::chrono::milliseconds(1));
+                                }},
+                               {"entered", [&](User&) { return Json(entered); }},
+                               {"release", [&](User&) { release = true; }}},
+                              options);
+  const http::Response first = send(server.url() + "/session");
+  const testing::HeaderList session{{"Shumai-Session", std::string(first.headers.get("Shumai-Session"))}};
+  const auto wait = [&] { return send(server.url() + "/wait", "GET", "", session).status; };
+  auto one = std::async(std::launch::async, wait), two = std::async(std::launch::async, wait);
+  EXPECT_TRUE(testing::eventually([&] { return text(send(server.url() + "/entered")) == "2"; }));
+  const http::Response third = send(server.url() + "/wait", "GET", "", session);
+  EXPECT_EQ(third.status, 429);
+  EXPECT_EQ(third.headers.get("Retry-After"), "1");
+  send(server.url() + "/release");
+  EXPECT_EQ(one.get(), 204);
+  EXPECT_EQ(two.get(), 204);
+  EXPECT_EQ(wait(), 204);
+}
+
 TEST(Server, MetricsAreInPrometheusFormat) {
   const Server server = echo_server();
   post(server.url() + "/forward", "[1]");
