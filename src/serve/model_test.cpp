@@ -116,8 +116,8 @@ TEST(RemoteModel, SaysWhenNobodyListens) {
 }
 
 TEST(RemoteModel, ErrorsGoToTheHandlerWhenThereIsOne) {
-  const Server server = serve({{"forward", [](User&, Tensor) -> Tensor { throw std::runtime_error("no forward"); }}},
-                              any_port());
+  const Server server =
+      serve({{"forward", [](User&, Tensor) -> Tensor { throw std::runtime_error("no forward"); }}}, any_port());
   std::string told;
   RemoteModelOptions options;
   options.error_handler = std::function<Tensor(const Error&)>([&told](const Error& error) {
