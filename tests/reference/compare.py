@@ -157,7 +157,7 @@ def main():
     parser.add_argument("filter", nargs="?", default="")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--verbose", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     print(f"PyTorch {torch.__version__}, seed {options.seed} (again with --seed {options.seed})")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as directory:
