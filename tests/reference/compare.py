@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import torch
@@ -66,18 +67,18 @@ class Files:
         return torch.frombuffer(self.data, dtype=dtype, count=count, offset=value["at"]).reshape(value["shape"]).clone()
 
 
-# The module for each kind of case: compare(case), NO_COUNTERPART by name with the reason, and DIFFERENCES, if any.
+# For each kind of case the module with compare(case), and with NO_COUNTERPART and DIFFERENCES, if any; and its table.
 KINDS = {
-    "op": torch_ops,
-    "promotion": torch_dtypes,
-    "integers": torch_dtypes,
-    "cast": torch_dtypes,
-    "loss": torch_losses,
-    "module": torch_modules,
-    "optimizer": torch_optim,
-    "schedule": torch_optim,
-    "scheduled": torch_optim,
-    "clip": torch_optim,
+    "op": (torch_ops, torch_ops.OPS),
+    "promotion": (torch_dtypes, torch_dtypes.FUNCTIONS),
+    "integers": (torch_dtypes, torch_dtypes.FUNCTIONS),
+    "cast": (torch_dtypes, torch_dtypes.FUNCTIONS),
+    "loss": (torch_losses, torch_losses.LOSSES),
+    "module": (torch_modules, torch_modules.MODULES),
+    "optimizer": (torch_optim, torch_optim.OPTIMIZERS),
+    "schedule": (torch_optim, torch_optim.SCHEDULES),
+    "scheduled": (torch_optim, torch_optim.SCHEDULES),
+    "clip": (torch_optim, torch_optim.CLIPS),
 }
 
 # What the public headers declare, and what isn't compared: kind, headers, pattern, {name: why}.
@@ -106,7 +107,7 @@ def declared():
 def is_known(case, mismatch):
     return any(
         re.fullmatch(name, case["name"]) and re.search(pattern, f"{case['case']}: {mismatch}")
-        for name, pattern, reason in getattr(KINDS[case["kind"]], "DIFFERENCES", [])
+        for name, pattern, reason in getattr(KINDS[case["kind"]][0], "DIFFERENCES", [])
     )
 
 
@@ -122,7 +123,7 @@ class Tally:
     def run(self, case):
         key = f"{case['kind']}/{case['name']}"
         try:
-            KINDS[case["kind"]].compare(case)
+            KINDS[case["kind"]][0].compare(case)
         except Refused as refusal:
             self.refused.setdefault(key, set()).add(str(refusal).splitlines()[0])
             return
@@ -141,12 +142,14 @@ class Tally:
 def run(files, wanted):
     tally = Tally()
     for case in files.cases:
-        if wanted in f"{case['kind']}/{case['name']}":
+        if wanted in f"{case['kind']}/{case['name']}" and case["name"] in KINDS[case["kind"]][1]:
             tally.run(files.load(case))
-    everything = [(kind, name) for kind, names in files.expected.items() for name in names] + list(declared())
-    for kind, name in everything:
-        excused = name in getattr(KINDS[kind], "NO_COUNTERPART", {})
-        if wanted in f"{kind}/{name}" and f"{kind}/{name}" not in tally.compared and not excused:
+    everything = [(case["kind"], case["name"]) for case in files.cases] + list(declared())
+    everything += [(kind, name) for kind, names in files.expected.items() for name in names]
+    seen = tally.compared | {key for key in tally.refused if not key.startswith("op/")}
+    for kind, name in sorted(set(everything)):
+        excused = name in getattr(KINDS[kind][0], "NO_COUNTERPART", {})
+        if wanted in f"{kind}/{name}" and f"{kind}/{name}" not in seen and not excused:
             tally.fail(f"{kind} {name}: nothing compares it; add it to tests/reference, or say there why not")
     return tally
 
@@ -160,6 +163,7 @@ def main():
     options = parser.parse_intermixed_args()
     print(f"PyTorch {torch.__version__}, seed {options.seed} (again with --seed {options.seed})")
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run([options.program, directory, str(options.seed)], check=True)
         tally = run(Files(Path(directory)), options.filter)

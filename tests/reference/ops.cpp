@@ -89,11 +89,11 @@ std::vector<Tensor> rounded(const std::vector<Tensor>& inputs) {
   return out;
 }
 
-// `summable`: nothing so large that what a sum gives depends on its order.
+// `summable`: nothing so large or small that what a sum or a product gives depends on its order.
 Tensor extreme(const Shape& shape, DType dtype, bool with_nan, bool summable) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
-  std::vector<double> kinds = {0.0, -0.0, 1, -1, 0.5, -0.5, 2.5, 1e-30, 90, -90, 3, kInf, -kInf};
-  if (!summable) kinds.insert(kinds.end(), {-1e30, 1e30});
+  std::vector<double> kinds = {0.0, -0.0, 1, -1, 0.5, -0.5, 2.5, 90, -90, 3, kInf, -kInf};
+  if (!summable) kinds.insert(kinds.end(), {-1e30, 1e30, 1e-30});
   if (with_nan) kinds.push_back(NAN);
   const Tensor picks = whole(shape, 0, int64_t(kinds.size()));
   std::vector<double> values;
