@@ -318,9 +318,9 @@ async function recorder(t) {
   return { url, seen }
 }
 
-test('a handler\'s requests belong to its request\'s trace, after awaits and in its backward', async (t) => {
+test('one trace goes through two servers, forwards and backwards, over their awaits', async (t) => {
   const { url, seen } = await recorder(t)
-  const server = serve(t, {
+  const inner = serve(t, {
     forward: async (user, x) => {
       await nextTurn()
       const y = await sm.io.tfetch(`${url}/a`, x, { grad_fn: ({ grad_in }) => sm.io.tfetch(`${url}/b`, grad_in) })
@@ -329,14 +329,16 @@ test('a handler\'s requests belong to its request\'s trace, after awaits and in 
     },
     optimize: (user, jacobian) => { user.opt(jacobian) },
   })
-  const model = sm.io.remote_model(server.url)
+  const outer = sm.io.serve_model(sm.io.remote_model(inner.url), () => {}, { port: 0 })
+  t.after(() => outer.stop())
+  const model = sm.io.remote_model(outer.url)
   await Promise.all([1, 2].map(async (value) => (await model(sm.scalar(value))).backward()))
   const traces = new Map()
   for (const { traceparent } of seen) traces.set(traceparent.slice(3, 35), (traces.get(traceparent.slice(3, 35)) ?? 0) + 1)
   assert.deepEqual([...traces.values()], [2, 2])
   assert.equal(new Set(seen.map(({ traceparent }) => traceparent)).size, 4)
-  assert.match(seen[0]['shumai-path'], /^[0-9a-f]{8}\/forward$/)
-  assert.match(seen[3]['shumai-path'], /^[0-9a-f]{8}\/optimize$/)
+  assert.match(seen[0]['shumai-path'], /^[0-9a-f]{8}\/forward,[0-9a-f]{8}\/forward$/)
+  assert.match(seen[3]['shumai-path'], /^[0-9a-f]{8}\/optimize,[0-9a-f]{8}\/optimize$/)
   await sm.io.tfetch(`${url}/outside`)
   assert.equal(seen[4]['shumai-path'], undefined)
   await sm.io.tfetch(`${url}/own`, undefined, { headers: { traceparent: seen[0].traceparent } })
