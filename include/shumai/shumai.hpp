@@ -3,7 +3,9 @@
 // Everything, for programs that use the library. Its own sources include what they use.
 
 #include "shumai/autograd.hpp"
+#include "shumai/checkpoint.hpp"
 #include "shumai/content.hpp"
+#include "shumai/dlpack.hpp"
 #include "shumai/dtype.hpp"
 #include "shumai/error.hpp"
 #include "shumai/gradients.hpp"

@@ -6,6 +6,7 @@
 
 #include "shumai/error.hpp"
 #include "tensor/impl.hpp"
+#include "tensor/recording.hpp"
 
 namespace sm {
 namespace {
@@ -240,5 +241,8 @@ bool grad_enabled() noexcept { return recording; }
 
 NoGrad::NoGrad() noexcept : before_(std::exchange(recording, false)) {}
 NoGrad::~NoGrad() { recording = before_; }
+
+Recording::Recording(bool on) noexcept : before_(std::exchange(recording, on)) {}
+Recording::~Recording() { recording = before_; }
 
 }  // namespace sm
