@@ -3,7 +3,7 @@ import type { TensorOps } from './lib/ops.js'
 
 export * from './lib/ops.js'
 export * from './lib/indexing.js'
-export { avgPool2d, conv2d, conv2dBackwardData, conv2dBackwardFilter, maxPool2d, opToFlops } from './lib/forms.js'
+export { avgPool2d, clamp, clip, conv2d, conv2dBackwardData, conv2dBackwardFilter, maxPool2d, opToFlops, var, variance } from './lib/forms.js'
 export * as io from './lib/io.js'
 export * as loss from './lib/loss.js'
 export * as module from './lib/module.js'
@@ -11,7 +11,7 @@ export * as network from './lib/network.js'
 export * as optim from './lib/optim.js'
 export * as util from './lib/util.js'
 
-/** Element types by the names of the original Shumai (`Float32`) and of NumPy (`float32`). */
+/** Element types by the names of the original Shumai (`Float32`) and of NumPy (`float32`); and the names, by code. */
 export declare const dtype: Readonly<
   Record<
     | 'BoolInt8' | 'Uint8' | 'Int8' | 'Int16' | 'Uint16' | 'Int32' | 'Uint32' | 'Int64' | 'BigInt64' | 'Uint64' | 'BigUint64'
@@ -19,7 +19,8 @@ export declare const dtype: Readonly<
     | 'bool' | 'uint8' | 'int8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'uint64' | 'float16' | 'bfloat16' | 'float32' | 'float64',
     number
   >
->
+> &
+  Readonly<Record<number, string>>
 /** A dtype's code, as in `sm.dtype.Float32`, or its name. */
 export type DType = number | keyof typeof dtype
 
@@ -27,6 +28,8 @@ export type TypedArray =
   | Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Uint16Array | Int32Array | Uint32Array
   | BigInt64Array | BigUint64Array | Float32Array | Float64Array
 export type Nested = number | boolean | bigint | readonly Nested[]
+/** A size or an axis, or several. */
+export type Sizes = number | readonly number[] | readonly bigint[] | BigInt64Array
 /** What an operation takes for a tensor. A number adapts to the other operand's dtype. */
 export type TensorLike = Tensor | Nested | TypedArray
 
@@ -93,7 +96,8 @@ export declare class Tensor {
   untidy(): this
   /** Writes a file, atomically: NumPy's format when its name ends in `.npy`, else safetensors. */
   save(file: string): this
-  T(axes?: readonly number[]): Tensor
+  /** The axes in the given order; without one the last two change places, and a vector becomes a column. */
+  T(axes?: Sizes): Tensor
   /** More elements before and after each axis: a pair for each, or two lists. */
   pad(paddings: readonly (readonly [number, number])[], value?: number, mode?: string): Tensor
   pad(before: number | readonly number[], after: number | readonly number[], value?: number, mode?: string): Tensor

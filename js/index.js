@@ -1,7 +1,7 @@
 export { ShumaiError } from './lib/native.js'
 export { dtype } from './lib/elements.js'
 export { bytesUsed, isTensor, load, manual_seed, noGrad, save, scalar, Tensor, tensor, withGradFn } from './lib/tensor.js'
-export { avgPool2d, conv2d, conv2dBackwardData, conv2dBackwardFilter, maxPool2d, opToFlops } from './lib/forms.js'
+export { avgPool2d, clamp, clip, conv2d, conv2dBackwardData, conv2dBackwardFilter, maxPool2d, opToFlops, var, variance } from './lib/forms.js'
 export { index, indexedAssign } from './lib/indexing.js'
 export * as io from './lib/io.js'
 export * as loss from './lib/loss.js'

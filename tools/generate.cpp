@@ -279,7 +279,7 @@ std::string script_type(ArgKind kind) {
     case ArgKind::kFloat:
       return "number";
     case ArgKind::kDims:
-      return "number | readonly number[]";
+      return "Sizes";
     case ArgKind::kDType:
       return "DType";
     case ArgKind::kString:
@@ -320,7 +320,7 @@ std::string script_comment(const Op& op, const std::string& indent) {
 
 // js/lib/ops.d.ts: the same for an editor, with the methods of Tensor.
 std::string script_types() {
-  std::string text = std::string(kWarning) + "\nimport type { DType, Tensor, TensorLike } from '../index.js'\n";
+  std::string text = std::string(kWarning) + "\nimport type { DType, Sizes, Tensor, TensorLike } from '../index.js'\n";
   std::string methods =
       "\n/** The operations as methods, with the tensor as first argument. */\nexport interface TensorOps {\n";
   for (const Op* op : sm::ops::table())

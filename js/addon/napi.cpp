@@ -152,12 +152,14 @@ std::string to_text(napi_env env, napi_value value, const char* what) {
 }
 
 Dims to_dims(napi_env env, napi_value value, const char* what) {
-  if (!is_array(env, value)) {
+  bool typed = false;
+  check(env, napi_is_typedarray(env, value, &typed));
+  if (!typed && !is_array(env, value)) {
     if (type_of(env, value) != napi_number && type_of(env, value) != napi_bigint)
       reject(what, "a whole number or an array of them");
     return Dims(to_integer(env, value, what));
   }
-  const uint32_t size = length_of(env, value);
+  const auto size = typed ? static_cast<uint32_t>(to_integer(env, get(env, value, "length"), what)) : length_of(env, value);
   Dims out(static_cast<int>(std::min(size, 1u << 20)), 0);
   for (uint32_t i = 0; i < size; ++i) out[static_cast<int>(i)] = to_integer(env, at(env, value, i), what);
   return out;

@@ -2,17 +2,18 @@ import { native, ShumaiError } from './native.js'
 
 export const kNames = ['bool', 'uint8', 'int8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64', 'float16', 'bfloat16', 'float32', 'float64']
 
-/** The element types, by the names of the original Shumai and of NumPy. */
+/** The element types, by the names of the original Shumai and of NumPy; and the names, by code. */
 export const dtype = Object.freeze({
   BoolInt8: 0, Uint8: 1, Int8: 2, Int16: 3, Uint16: 4, Int32: 5, Uint32: 6, Int64: 7, BigInt64: 7, Uint64: 8, BigUint64: 8,
   Float16: 9, BFloat16: 10, Float32: 11, Float64: 12,
   ...Object.fromEntries(kNames.map((name, code) => [name, code])),
+  ...['BoolInt8', 'Uint8', 'Int8', 'Int16', 'Uint16', 'Int32', 'Uint32', 'Int64', 'Uint64', 'Float16', 'BFloat16', 'Float32', 'Float64'],
 })
 
 export function dtypeCode(value) {
   if (typeof value === 'number' && value >= 0 && value < kNames.length) return value
   const code = dtype[value]
-  if (code === undefined) throw new ShumaiError(`unknown dtype ${JSON.stringify(value)}`, 'dtype_mismatch')
+  if (typeof code !== 'number') throw new ShumaiError(`unknown dtype ${JSON.stringify(value)}`, 'dtype_mismatch')
   return code
 }
 

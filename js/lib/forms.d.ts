@@ -1,6 +1,5 @@
-import type { Tensor, TensorLike } from '../index.js'
+import type { Sizes, Tensor, TensorLike } from '../index.js'
 
-type Sizes = number | readonly number[]
 
 /** The cross-correlation of [N, C, H, W] with a filter [O, C / groups, kH, kW], plus a bias [O] if there is one. */
 export declare function conv2d(tensor: TensorLike, filter: TensorLike, bias?: TensorLike | null, stride?: Sizes, padding?: Sizes, dilation?: Sizes, groups?: number): Tensor
@@ -24,6 +23,16 @@ export declare function maxPool2d(tensor: TensorLike, kernelHeight: number, kern
 export declare function maxPool2d(tensor: TensorLike, kernel: Sizes, stride?: readonly number[], padding?: Sizes): Tensor
 export declare function maxPool2d(tensor: TensorLike, kernel: readonly number[], stride?: Sizes, padding?: Sizes): Tensor
 
+/** x held between `low` and `high`, which may be tensors that broadcast. */
+export declare function clip(tensor: TensorLike, low: number | Tensor, high: number | Tensor): Tensor
+export { clip as clamp }
+
+/** The variance over `axes`, all of them when empty, divided by the count less `correction`: 1, and 0 for the population. */
+export declare function variance(tensor: TensorLike, axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
+/** The original's form. `bias`: the population's. */
+export declare function variance(tensor: TensorLike, axes: Sizes, bias: boolean, keepDims: boolean): Tensor
+export { variance as var }
+
 /**
  * Floating-point operations of one call of an operation: two for each product of a matrix product or a convolution, else
  * one for each element of the largest tensor.
@@ -31,9 +40,19 @@ export declare function maxPool2d(tensor: TensorLike, kernel: readonly number[],
 export declare function opToFlops(op: string, inputs: readonly unknown[], out: { elements: number; shape?: readonly number[] }): number
 
 declare module '../index.js' {
+  // Both forms of each: what is declared here hides what TensorOps has.
   interface Tensor {
+    conv2d(filter: TensorLike, bias?: TensorLike | null, stride?: Sizes, padding?: Sizes, dilation?: Sizes, groups?: number): Tensor
     conv2d(filter: TensorLike, sx: number, sy?: number, px?: number, py?: number, dx?: number, dy?: number, groups?: number): Tensor
     avgPool2d(kernelHeight: number, kernelWidth: number, sx?: number, sy?: number): Tensor
+    avgPool2d(kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
     maxPool2d(kernelHeight: number, kernelWidth: number, sx?: number, sy?: number): Tensor
+    maxPool2d(kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
+    clip(low: number | Tensor, high: number | Tensor): Tensor
+    clamp(low: number | Tensor, high: number | Tensor): Tensor
+    variance(axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
+    variance(axes: Sizes, bias: boolean, keepDims: boolean): Tensor
+    var(axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
+    var(axes: Sizes, bias: boolean, keepDims: boolean): Tensor
   }
 }

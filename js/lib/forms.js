@@ -49,7 +49,21 @@ export const avgPool2d = pool('avgPool2d')
 /** maxPool2d(x, kernel, stride?, padding?), or (x, kx, ky, sx = 1, sy = 1). */
 export const maxPool2d = pool('maxPool2d')
 
-for (const [name, form] of Object.entries({ conv2d, avgPool2d, maxPool2d })) Tensor.prototype[name] = function (...rest) { return form(this, ...rest) }
+/** clip(x, low, high) with numbers, or tensors that broadcast. */
+export function clip(x, low, high, ...rest) {
+  if (!(low instanceof Tensor) && !(high instanceof Tensor)) return ops.clip(x, low, high, ...rest)
+  const above = low === undefined || low === null ? x : ops.maximum(x, low)
+  return high === undefined || high === null ? above : ops.minimum(above, high)
+}
+
+/** variance(x, axes?, keepDims = false, correction = 1), or the original's (x, axes, bias, keep_dims): true, true for the population's, with axes kept. */
+export function variance(x, axes, keepDims, correction) {
+  return typeof correction === 'boolean' ? ops.variance(x, axes, correction, Number(!keepDims)) : ops.variance(x, axes, keepDims, correction)
+}
+
+const forms = { conv2d, avgPool2d, maxPool2d, clip, clamp: clip, variance, var: variance }
+for (const [name, form] of Object.entries(forms)) Tensor.prototype[name] = function (...rest) { return form(this, ...rest) }
+export { clip as clamp, variance as var }
 
 /**
  * Floating-point operations of one call of an operation: two for each product

@@ -1,21 +1,21 @@
 // Generated from the op table by tools/generate.cpp; change the row instead.
 
-import type { DType, Tensor, TensorLike } from '../index.js'
+import type { DType, Sizes, Tensor, TensorLike } from '../index.js'
 
 /**
  * All zeros. Defaults: dtype = 'float32'. Not differentiable: has no tensor inputs.
  */
-export declare function zeros(shape: number | readonly number[], dtype?: DType): Tensor
+export declare function zeros(shape: Sizes, dtype?: DType): Tensor
 
 /**
  * All ones. Defaults: dtype = 'float32'. Not differentiable: has no tensor inputs.
  */
-export declare function ones(shape: number | readonly number[], dtype?: DType): Tensor
+export declare function ones(shape: Sizes, dtype?: DType): Tensor
 
 /**
  * Every element is `value`. Defaults: dtype = 'float32'. Not differentiable: has no tensor inputs.
  */
-export declare function full(shape: number | readonly number[], value: number, dtype?: DType): Tensor
+export declare function full(shape: Sizes, value: number, dtype?: DType): Tensor
 
 /**
  * start, start + step, ... before `stop`; rank 1. Defaults: step = 1.0, dtype = 'float32'. Not
@@ -51,13 +51,13 @@ export declare function eye(n: number, dtype?: DType): Tensor
  * Uniform in [0, 1) with 24 random bits (11 in float16, 8 in bfloat16), from the stream that manual_seed
  * starts. Defaults: dtype = 'float32'. Not differentiable: has no tensor inputs.
  */
-export declare function rand(shape: number | readonly number[], dtype?: DType): Tensor
+export declare function rand(shape: Sizes, dtype?: DType): Tensor
 
 /**
  * Normal with mean 0 and variance 1, from the stream that manual_seed starts. Defaults: dtype = 'float32'.
  * Not differentiable: has no tensor inputs.
  */
-export declare function randn(shape: number | readonly number[], dtype?: DType): Tensor
+export declare function randn(shape: Sizes, dtype?: DType): Tensor
 
 /**
  * -x. Differentiable.
@@ -484,82 +484,82 @@ export declare function logicalXor(tensor: TensorLike, other: TensorLike): Tenso
  * The sum over `axes`, all of them when empty. Integers and booleans give int64. Defaults: axes = [],
  * keepDims = false. Differentiable.
  */
-export declare function sum(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function sum(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * The mean over `axes`, all of them when empty. Integers give float32; no elements give NaN. Defaults: axes =
  * [], keepDims = false. Differentiable.
  */
-export declare function mean(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function mean(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
  * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
  */
-export declare function amax(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function amax(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
  * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
  */
-export declare function max(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function max(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
  * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
  */
-export declare function amin(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function amin(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
  * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
  */
-export declare function min(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function min(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * The position of the first largest element along `axis`, or in row order without one; int64. Defaults: axis
  * = [], keepDims = false. Not differentiable: positions have no gradient.
  */
-export declare function argmax(tensor: TensorLike, axis?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function argmax(tensor: TensorLike, axis?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * The position of the first smallest element along `axis`, or in row order without one; int64. Defaults: axis
  * = [], keepDims = false. Not differentiable: positions have no gradient.
  */
-export declare function argmin(tensor: TensorLike, axis?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function argmin(tensor: TensorLike, axis?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * Whether no element over `axes` is zero; boolean. Defaults: axes = [], keepDims = false. Not differentiable:
  * booleans have no gradient.
  */
-export declare function all(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function all(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * Whether some element over `axes` isn't zero; boolean. Defaults: axes = [], keepDims = false. Not
  * differentiable: booleans have no gradient.
  */
-export declare function any(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function any(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as PyTorch's
  * default; 0 for the population). Integers give float32. Defaults: axes = [], keepDims = false, correction =
  * 1.0. Differentiable.
  */
-export declare function variance(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+export declare function variance(tensor: TensorLike, axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
 
 /**
  * The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as PyTorch's
  * default; 0 for the population). Integers give float32. Defaults: axes = [], keepDims = false, correction =
  * 1.0. Differentiable.
  */
-declare function _var(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+declare function _var(tensor: TensorLike, axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
 export { _var as var }
 
 /**
  * The square root of the variance; see `variance`. Integers give float32. The gradient at 0 is 0. Defaults:
  * axes = [], keepDims = false, correction = 1.0. Differentiable.
  */
-export declare function std(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+export declare function std(tensor: TensorLike, axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
 
 /**
  * exp(x) divided by its sum along `axis`, without overflow. Integers give float32. Defaults: axis = -1.
@@ -577,36 +577,36 @@ export declare function logSoftmax(tensor: TensorLike, axis?: number): Tensor
  * log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32. Defaults:
  * axes = [], keepDims = false. Differentiable.
  */
-export declare function logsumexp(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function logsumexp(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * Sums over the axes along which `shape` was broadcast: what undoes broadcasting in a gradient. Integers give
  * int64. Differentiable.
  */
-export declare function sumTo(tensor: TensorLike, shape: number | readonly number[]): Tensor
+export declare function sumTo(tensor: TensorLike, shape: Sizes): Tensor
 
 /**
  * The same elements in row order in another shape; one size may be -1. A view when the tensor is contiguous.
  * Differentiable.
  */
-export declare function reshape(tensor: TensorLike, shape: number | readonly number[]): Tensor
+export declare function reshape(tensor: TensorLike, shape: Sizes): Tensor
 
 /**
  * Axis i of the result is axis axes[i] of the input; reversed when `axes` is empty. A view. Defaults: axes =
  * []. Differentiable.
  */
-export declare function transpose(tensor: TensorLike, axes?: number | readonly number[]): Tensor
+export declare function transpose(tensor: TensorLike, axes?: Sizes): Tensor
 
 /**
  * Broadcast to `shape`, where -1 keeps a size. A view: the elements aren't repeated in memory.
  * Differentiable.
  */
-export declare function expand(tensor: TensorLike, shape: number | readonly number[]): Tensor
+export declare function expand(tensor: TensorLike, shape: Sizes): Tensor
 
 /**
  * Without the given axes of size 1, or without all of them. A view. Defaults: axes = []. Differentiable.
  */
-export declare function squeeze(tensor: TensorLike, axes?: number | readonly number[]): Tensor
+export declare function squeeze(tensor: TensorLike, axes?: Sizes): Tensor
 
 /**
  * With a new axis of size 1 at `axis`. A view. Differentiable.
@@ -623,7 +623,7 @@ export declare function slice(tensor: TensorLike, axis: number, start: number, s
  * Zeros of `shape` with the input where `slice` of the same arguments would look: slice's gradient. Defaults:
  * step = 1. Differentiable.
  */
-export declare function unslice(tensor: TensorLike, shape: number | readonly number[], axis: number, start: number, stop: number, step?: number): Tensor
+export declare function unslice(tensor: TensorLike, shape: Sizes, axis: number, start: number, stop: number, step?: number): Tensor
 
 /**
  * The tensors one after another along `axis`; the other sizes must be equal. Defaults: axis = 0.
@@ -646,7 +646,7 @@ export declare function stack(tensors: TensorLike[], axis?: number): Tensor
  * `before[i]` and `after[i]` elements of `value` around the tensor along each axis i. Defaults: value = 0.0.
  * Differentiable.
  */
-export declare function padConstant(tensor: TensorLike, before: number | readonly number[], after: number | readonly number[], value?: number): Tensor
+export declare function padConstant(tensor: TensorLike, before: Sizes, after: Sizes, value?: number): Tensor
 
 /**
  * The same values laid out row by row without gaps; shares the storage when they already are. Differentiable.
@@ -677,51 +677,51 @@ export declare function mm(tensor: TensorLike, other: TensorLike): Tensor
  * one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation` stands for both
  * axes. Defaults: stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
  */
-export declare function conv2d(tensor: TensorLike, filter: TensorLike, bias?: TensorLike, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+export declare function conv2d(tensor: TensorLike, filter: TensorLike, bias?: TensorLike, stride?: Sizes, padding?: Sizes, dilation?: Sizes, groups?: number): Tensor
 
 /**
  * The gradient of conv2d's input, of the given shape, from that of its output. Defaults: stride = [1, 1],
  * padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
  */
-export declare function conv2dInputGradient(gradient: TensorLike, filter: TensorLike, shape: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+export declare function conv2dInputGradient(gradient: TensorLike, filter: TensorLike, shape: Sizes, stride?: Sizes, padding?: Sizes, dilation?: Sizes, groups?: number): Tensor
 
 /**
  * The gradient of conv2d's filter, of the given shape, from that of its output and its input. Defaults:
  * stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
  */
-export declare function conv2dFilterGradient(gradient: TensorLike, tensor: TensorLike, shape: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+export declare function conv2dFilterGradient(gradient: TensorLike, tensor: TensorLike, shape: Sizes, stride?: Sizes, padding?: Sizes, dilation?: Sizes, groups?: number): Tensor
 
 /**
  * The mean of each window of [N, C, H, W]. `stride` is the kernel's when empty; padding counts as zeros, and
  * is at most half of the kernel. One number stands for both axes. Defaults: stride = [], padding = [0, 0].
  * Differentiable.
  */
-export declare function avgPool2d(tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+export declare function avgPool2d(tensor: TensorLike, kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
 
 /**
  * The gradient of avg_pool2d's input, of the given shape, from that of its output. Defaults: stride = [],
  * padding = [0, 0]. Differentiable.
  */
-export declare function avgPool2dGradient(gradient: TensorLike, shape: number | readonly number[], kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+export declare function avgPool2dGradient(gradient: TensorLike, shape: Sizes, kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
 
 /**
  * The maximum of each window of [N, C, H, W], NaN if it holds one. `stride` is the kernel's when empty;
  * padding never wins, and is at most half of the kernel. The first maximum of a window gets its gradient.
  * Defaults: stride = [], padding = [0, 0]. Differentiable.
  */
-export declare function maxPool2d(tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+export declare function maxPool2d(tensor: TensorLike, kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
 
 /**
  * The gradient of max_pool2d's input from that of its output. Defaults: stride = [], padding = [0, 0].
  * Differentiable.
  */
-export declare function maxPool2dGradient(gradient: TensorLike, tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+export declare function maxPool2dGradient(gradient: TensorLike, tensor: TensorLike, kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
 
 /**
  * The elements of `values` that stand where max_pool2d's windows have their first maximum. Defaults: stride =
  * [], padding = [0, 0]. Differentiable.
  */
-export declare function maxPool2dGather(values: TensorLike, tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+export declare function maxPool2dGather(values: TensorLike, tensor: TensorLike, kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
 
 /**
  * Integer labels of any shape as rows of `classes` zeros with a one at the label; float32 along a new last
@@ -740,7 +740,7 @@ export declare function take(tensor: TensorLike, indices: TensorLike, axis?: num
  * Zeros of `shape` with each element of `gradient` added where take of the same arguments would look: take's
  * gradient. 16-bit floats are summed in float32. Defaults: axis = 0. Differentiable.
  */
-export declare function takeGradient(gradient: TensorLike, indices: TensorLike, shape: number | readonly number[], axis?: number): Tensor
+export declare function takeGradient(gradient: TensorLike, indices: TensorLike, shape: Sizes, axis?: number): Tensor
 
 /**
  * Row `indices[...]` of a weight [rows, size] for each index, along a new last axis; indices are 0 or more.
@@ -751,13 +751,13 @@ export declare function embedding(weight: TensorLike, indices: TensorLike): Tens
 /**
  * Elements starts[i] + k * steps[i], k < counts[i], along each axis i. A view. Differentiable.
  */
-export declare function window(tensor: TensorLike, starts: number | readonly number[], counts: number | readonly number[], steps: number | readonly number[]): Tensor
+export declare function window(tensor: TensorLike, starts: Sizes, counts: Sizes, steps: Sizes): Tensor
 
 /**
  * The tensor with `value`, which broadcasts to `counts`, where window of the same arguments would look; of
  * the tensor's dtype. Differentiable.
  */
-export declare function assignWindow(tensor: TensorLike, value: TensorLike, starts: number | readonly number[], counts: number | readonly number[], steps: number | readonly number[]): Tensor
+export declare function assignWindow(tensor: TensorLike, value: TensorLike, starts: Sizes, counts: Sizes, steps: Sizes): Tensor
 
 /**
  * The element at indices[..., k, ...] along `axis` for each index, in place on the other axes, where the
@@ -819,7 +819,7 @@ export declare function topk(tensor: TensorLike, k: number, axis?: number, large
  * The element in the middle over `axes`, all of them when empty: the lower one of two, NaN if there is one.
  * That element gets the gradient. Defaults: axes = [], keepDims = false. Differentiable.
  */
-export declare function median(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function median(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * The sum of the elements up to each one along `axis`, or from each one on when `reverse`. Integers and
@@ -831,44 +831,44 @@ export declare function cumsum(tensor: TensorLike, axis: number, reverse?: boole
  * The product over `axes`, all of them when empty. Integers and booleans give int64. Where there are zeros
  * the gradients are right, too. Defaults: axes = [], keepDims = false. Differentiable.
  */
-export declare function prod(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function prod(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * How many elements over `axes`, all of them when empty, aren't zero; int64. Defaults: axes = [], keepDims =
  * false. Not differentiable: a count doesn't vary with the elements.
  */
-export declare function countNonzero(tensor: TensorLike, axes?: number | readonly number[], keepDims?: boolean): Tensor
+export declare function countNonzero(tensor: TensorLike, axes?: Sizes, keepDims?: boolean): Tensor
 
 /**
  * The tensor repeated `repeats[i]` times along each axis. The shorter of its shape and `repeats` is extended
  * by ones at the front. Differentiable.
  */
-export declare function tile(tensor: TensorLike, repeats: number | readonly number[]): Tensor
+export declare function tile(tensor: TensorLike, repeats: Sizes): Tensor
 
 /**
  * The elements in reverse order along `axes`, all of them when empty. A view. Defaults: axes = [].
  * Differentiable.
  */
-export declare function flip(tensor: TensorLike, axes?: number | readonly number[]): Tensor
+export declare function flip(tensor: TensorLike, axes?: Sizes): Tensor
 
 /**
  * The elements moved on by `shifts[i]` along `axes[i]`, those at the end to the start. Without axes one shift
  * moves all elements in row order. Defaults: axes = []. Differentiable.
  */
-export declare function roll(tensor: TensorLike, shifts: number | readonly number[], axes?: number | readonly number[]): Tensor
+export declare function roll(tensor: TensorLike, shifts: Sizes, axes?: Sizes): Tensor
 
 /**
  * Parts along `axis`: of one size, the last maybe smaller, or of several sizes that add up to the axis's, as
  * PyTorch's split. Views. Defaults: axis = 0. Differentiable.
  */
-export declare function split(tensor: TensorLike, sizes: number | readonly number[], axis?: number): Tensor[]
+export declare function split(tensor: TensorLike, sizes: Sizes, axis?: number): Tensor[]
 
 /**
  * `before[i]` and `after[i]` more elements along each axis i, by `mode`: constant (`value`), edge (or
  * replicate: the nearest), reflect (mirrored without the edge), symmetric (with it), wrap (or circular).
  * Defaults: value = 0.0, mode = "constant". Differentiable.
  */
-export declare function pad(tensor: TensorLike, before: number | readonly number[], after: number | readonly number[], value?: number, mode?: string): Tensor
+export declare function pad(tensor: TensorLike, before: Sizes, after: Sizes, value?: number, mode?: string): Tensor
 
 /**
  * The last two axes' elements on and above the `diagonal`-th diagonal, zeros elsewhere. Defaults: diagonal =
@@ -892,7 +892,7 @@ export declare function diagonal(tensor: TensorLike, offset?: number, axis1?: nu
  * Zeros of `shape` with the tensor where diagonal of the same arguments would look: its gradient. Defaults:
  * offset = 0, axis1 = 0, axis2 = 1. Differentiable.
  */
-export declare function undiagonal(tensor: TensorLike, shape: number | readonly number[], offset?: number, axis1?: number, axis2?: number): Tensor
+export declare function undiagonal(tensor: TensorLike, shape: Sizes, offset?: number, axis1?: number, axis2?: number): Tensor
 
 /**
  * Of a vector, the square matrix with it on the `offset`-th diagonal; of a matrix, that diagonal. Defaults:
@@ -1301,69 +1301,69 @@ export interface TensorOps {
    * The sum over `axes`, all of them when empty. Integers and booleans give int64. Defaults: axes = [],
    * keepDims = false. Differentiable.
    */
-  sum(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  sum(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * The mean over `axes`, all of them when empty. Integers give float32; no elements give NaN. Defaults: axes
    * = [], keepDims = false. Differentiable.
    */
-  mean(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  mean(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
    * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
    */
-  amax(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  amax(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * The largest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share the
    * gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
    */
-  max(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  max(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share
    * the gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
    */
-  amin(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  amin(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * The smallest element over `axes`, all of them when empty; NaN if there is one. Elements that tie share
    * the gradient evenly. Defaults: axes = [], keepDims = false. Differentiable.
    */
-  min(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  min(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * The position of the first largest element along `axis`, or in row order without one; int64. Defaults:
    * axis = [], keepDims = false. Not differentiable: positions have no gradient.
    */
-  argmax(axis?: number | readonly number[], keepDims?: boolean): Tensor
+  argmax(axis?: Sizes, keepDims?: boolean): Tensor
   /**
    * The position of the first smallest element along `axis`, or in row order without one; int64. Defaults:
    * axis = [], keepDims = false. Not differentiable: positions have no gradient.
    */
-  argmin(axis?: number | readonly number[], keepDims?: boolean): Tensor
+  argmin(axis?: Sizes, keepDims?: boolean): Tensor
   /**
    * Whether no element over `axes` is zero; boolean. Defaults: axes = [], keepDims = false. Not
    * differentiable: booleans have no gradient.
    */
-  all(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  all(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * Whether some element over `axes` isn't zero; boolean. Defaults: axes = [], keepDims = false. Not
    * differentiable: booleans have no gradient.
    */
-  any(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  any(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as PyTorch's
    * default; 0 for the population). Integers give float32. Defaults: axes = [], keepDims = false, correction
    * = 1.0. Differentiable.
    */
-  variance(axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+  variance(axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
   /**
    * The variance over `axes`, all of them when empty, divided by the count less `correction` (1, as PyTorch's
    * default; 0 for the population). Integers give float32. Defaults: axes = [], keepDims = false, correction
    * = 1.0. Differentiable.
    */
-  var(axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+  var(axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
   /**
    * The square root of the variance; see `variance`. Integers give float32. The gradient at 0 is 0. Defaults:
    * axes = [], keepDims = false, correction = 1.0. Differentiable.
    */
-  std(axes?: number | readonly number[], keepDims?: boolean, correction?: number): Tensor
+  std(axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
   /**
    * exp(x) divided by its sum along `axis`, without overflow. Integers give float32. Defaults: axis = -1.
    * Differentiable.
@@ -1378,31 +1378,31 @@ export interface TensorOps {
    * log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32. Defaults:
    * axes = [], keepDims = false. Differentiable.
    */
-  logsumexp(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  logsumexp(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * Sums over the axes along which `shape` was broadcast: what undoes broadcasting in a gradient. Integers
    * give int64. Differentiable.
    */
-  sumTo(shape: number | readonly number[]): Tensor
+  sumTo(shape: Sizes): Tensor
   /**
    * The same elements in row order in another shape; one size may be -1. A view when the tensor is
    * contiguous. Differentiable.
    */
-  reshape(shape: number | readonly number[]): Tensor
+  reshape(shape: Sizes): Tensor
   /**
    * Axis i of the result is axis axes[i] of the input; reversed when `axes` is empty. A view. Defaults: axes
    * = []. Differentiable.
    */
-  transpose(axes?: number | readonly number[]): Tensor
+  transpose(axes?: Sizes): Tensor
   /**
    * Broadcast to `shape`, where -1 keeps a size. A view: the elements aren't repeated in memory.
    * Differentiable.
    */
-  expand(shape: number | readonly number[]): Tensor
+  expand(shape: Sizes): Tensor
   /**
    * Without the given axes of size 1, or without all of them. A view. Defaults: axes = []. Differentiable.
    */
-  squeeze(axes?: number | readonly number[]): Tensor
+  squeeze(axes?: Sizes): Tensor
   /**
    * With a new axis of size 1 at `axis`. A view. Differentiable.
    */
@@ -1416,12 +1416,12 @@ export interface TensorOps {
    * Zeros of `shape` with the input where `slice` of the same arguments would look: slice's gradient.
    * Defaults: step = 1. Differentiable.
    */
-  unslice(shape: number | readonly number[], axis: number, start: number, stop: number, step?: number): Tensor
+  unslice(shape: Sizes, axis: number, start: number, stop: number, step?: number): Tensor
   /**
    * `before[i]` and `after[i]` elements of `value` around the tensor along each axis i. Defaults: value =
    * 0.0. Differentiable.
    */
-  padConstant(before: number | readonly number[], after: number | readonly number[], value?: number): Tensor
+  padConstant(before: Sizes, after: Sizes, value?: number): Tensor
   /**
    * The same values laid out row by row without gaps; shares the storage when they already are.
    * Differentiable.
@@ -1449,44 +1449,44 @@ export interface TensorOps {
    * one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation` stands for both
    * axes. Defaults: stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
    */
-  conv2d(filter: TensorLike, bias?: TensorLike, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+  conv2d(filter: TensorLike, bias?: TensorLike, stride?: Sizes, padding?: Sizes, dilation?: Sizes, groups?: number): Tensor
   /**
    * The gradient of conv2d's input, of the given shape, from that of its output. Defaults: stride = [1, 1],
    * padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
    */
-  conv2dInputGradient(filter: TensorLike, shape: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+  conv2dInputGradient(filter: TensorLike, shape: Sizes, stride?: Sizes, padding?: Sizes, dilation?: Sizes, groups?: number): Tensor
   /**
    * The gradient of conv2d's filter, of the given shape, from that of its output and its input. Defaults:
    * stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
    */
-  conv2dFilterGradient(tensor: TensorLike, shape: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor
+  conv2dFilterGradient(tensor: TensorLike, shape: Sizes, stride?: Sizes, padding?: Sizes, dilation?: Sizes, groups?: number): Tensor
   /**
    * The mean of each window of [N, C, H, W]. `stride` is the kernel's when empty; padding counts as zeros,
    * and is at most half of the kernel. One number stands for both axes. Defaults: stride = [], padding = [0,
    * 0]. Differentiable.
    */
-  avgPool2d(kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+  avgPool2d(kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
   /**
    * The gradient of avg_pool2d's input, of the given shape, from that of its output. Defaults: stride = [],
    * padding = [0, 0]. Differentiable.
    */
-  avgPool2dGradient(shape: number | readonly number[], kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+  avgPool2dGradient(shape: Sizes, kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
   /**
    * The maximum of each window of [N, C, H, W], NaN if it holds one. `stride` is the kernel's when empty;
    * padding never wins, and is at most half of the kernel. The first maximum of a window gets its gradient.
    * Defaults: stride = [], padding = [0, 0]. Differentiable.
    */
-  maxPool2d(kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+  maxPool2d(kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
   /**
    * The gradient of max_pool2d's input from that of its output. Defaults: stride = [], padding = [0, 0].
    * Differentiable.
    */
-  maxPool2dGradient(tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+  maxPool2dGradient(tensor: TensorLike, kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
   /**
    * The elements of `values` that stand where max_pool2d's windows have their first maximum. Defaults: stride
    * = [], padding = [0, 0]. Differentiable.
    */
-  maxPool2dGather(tensor: TensorLike, kernel: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[]): Tensor
+  maxPool2dGather(tensor: TensorLike, kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
   /**
    * Integer labels of any shape as rows of `classes` zeros with a one at the label; float32 along a new last
    * axis. Not differentiable: labels have no gradient.
@@ -1502,7 +1502,7 @@ export interface TensorOps {
    * Zeros of `shape` with each element of `gradient` added where take of the same arguments would look:
    * take's gradient. 16-bit floats are summed in float32. Defaults: axis = 0. Differentiable.
    */
-  takeGradient(indices: TensorLike, shape: number | readonly number[], axis?: number): Tensor
+  takeGradient(indices: TensorLike, shape: Sizes, axis?: number): Tensor
   /**
    * Row `indices[...]` of a weight [rows, size] for each index, along a new last axis; indices are 0 or more.
    * Differentiable.
@@ -1511,12 +1511,12 @@ export interface TensorOps {
   /**
    * Elements starts[i] + k * steps[i], k < counts[i], along each axis i. A view. Differentiable.
    */
-  window(starts: number | readonly number[], counts: number | readonly number[], steps: number | readonly number[]): Tensor
+  window(starts: Sizes, counts: Sizes, steps: Sizes): Tensor
   /**
    * The tensor with `value`, which broadcasts to `counts`, where window of the same arguments would look; of
    * the tensor's dtype. Differentiable.
    */
-  assignWindow(value: TensorLike, starts: number | readonly number[], counts: number | readonly number[], steps: number | readonly number[]): Tensor
+  assignWindow(value: TensorLike, starts: Sizes, counts: Sizes, steps: Sizes): Tensor
   /**
    * The element at indices[..., k, ...] along `axis` for each index, in place on the other axes, where the
    * indices may be shorter than the tensor. Negative indices count from the end. Defaults: axis = 0.
@@ -1569,7 +1569,7 @@ export interface TensorOps {
    * The element in the middle over `axes`, all of them when empty: the lower one of two, NaN if there is one.
    * That element gets the gradient. Defaults: axes = [], keepDims = false. Differentiable.
    */
-  median(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  median(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * The sum of the elements up to each one along `axis`, or from each one on when `reverse`. Integers and
    * booleans give int64. Defaults: reverse = false. Differentiable.
@@ -1579,38 +1579,38 @@ export interface TensorOps {
    * The product over `axes`, all of them when empty. Integers and booleans give int64. Where there are zeros
    * the gradients are right, too. Defaults: axes = [], keepDims = false. Differentiable.
    */
-  prod(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  prod(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * How many elements over `axes`, all of them when empty, aren't zero; int64. Defaults: axes = [], keepDims
    * = false. Not differentiable: a count doesn't vary with the elements.
    */
-  countNonzero(axes?: number | readonly number[], keepDims?: boolean): Tensor
+  countNonzero(axes?: Sizes, keepDims?: boolean): Tensor
   /**
    * The tensor repeated `repeats[i]` times along each axis. The shorter of its shape and `repeats` is
    * extended by ones at the front. Differentiable.
    */
-  tile(repeats: number | readonly number[]): Tensor
+  tile(repeats: Sizes): Tensor
   /**
    * The elements in reverse order along `axes`, all of them when empty. A view. Defaults: axes = [].
    * Differentiable.
    */
-  flip(axes?: number | readonly number[]): Tensor
+  flip(axes?: Sizes): Tensor
   /**
    * The elements moved on by `shifts[i]` along `axes[i]`, those at the end to the start. Without axes one
    * shift moves all elements in row order. Defaults: axes = []. Differentiable.
    */
-  roll(shifts: number | readonly number[], axes?: number | readonly number[]): Tensor
+  roll(shifts: Sizes, axes?: Sizes): Tensor
   /**
    * Parts along `axis`: of one size, the last maybe smaller, or of several sizes that add up to the axis's,
    * as PyTorch's split. Views. Defaults: axis = 0. Differentiable.
    */
-  split(sizes: number | readonly number[], axis?: number): Tensor[]
+  split(sizes: Sizes, axis?: number): Tensor[]
   /**
    * `before[i]` and `after[i]` more elements along each axis i, by `mode`: constant (`value`), edge (or
    * replicate: the nearest), reflect (mirrored without the edge), symmetric (with it), wrap (or circular).
    * Defaults: value = 0.0, mode = "constant". Differentiable.
    */
-  pad(before: number | readonly number[], after: number | readonly number[], value?: number, mode?: string): Tensor
+  pad(before: Sizes, after: Sizes, value?: number, mode?: string): Tensor
   /**
    * The last two axes' elements on and above the `diagonal`-th diagonal, zeros elsewhere. Defaults: diagonal
    * = 0. Differentiable.
@@ -1630,7 +1630,7 @@ export interface TensorOps {
    * Zeros of `shape` with the tensor where diagonal of the same arguments would look: its gradient. Defaults:
    * offset = 0, axis1 = 0, axis2 = 1. Differentiable.
    */
-  undiagonal(shape: number | readonly number[], offset?: number, axis1?: number, axis2?: number): Tensor
+  undiagonal(shape: Sizes, offset?: number, axis1?: number, axis2?: number): Tensor
   /**
    * Of a vector, the square matrix with it on the `offset`-th diagonal; of a matrix, that diagonal. Defaults:
    * offset = 0. Differentiable.

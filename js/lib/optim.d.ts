@@ -65,7 +65,10 @@ export declare class Optimizer {
 /** Gradient descent with momentum, Nesterov's form and weight decay. */
 export declare class SGD extends Optimizer { constructor(options?: SGDOptions) }
 /** Kingma and Ba, 2015; with `amsgrad`, Reddi et al., 2018. */
-export declare class Adam extends Optimizer { constructor(options?: AdamOptions) }
+export declare class Adam extends Optimizer {
+  constructor(options?: AdamOptions)
+  constructor(learningRate: number, b1?: number, b2?: number, eps?: number)
+}
 /** Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019). */
 export declare class AdamW extends Optimizer { constructor(options?: AdamOptions) }
 /** Tieleman and Hinton, 2012; with `centered`, Graves, 2013. */

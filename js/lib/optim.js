@@ -36,7 +36,8 @@ function named(weights) {
 const names = (pairs) => pairs.map(([name]) => name)
 const handles = (pairs) => pairs.map(([, tensor]) => tensor.__handle)
 
-function checkOptions(name, options, known) {
+function checkOptions(name, options = {}, known) {
+  if (typeof options !== 'object' || options === null) throw new ShumaiError(`${name}: expected an object of options, got ${options === null ? 'null' : typeof options}`)
   const given = { ...options }
   if (given.lr !== undefined) given.learningRate ??= given.lr
   delete given.lr
@@ -108,7 +109,8 @@ export class SGD extends Optimizer {
 const kAdam = ['learningRate', 'betas', 'eps', 'weightDecay', 'amsgrad']
 /** Kingma and Ba, 2015; with `amsgrad`, Reddi et al., 2018. */
 export class Adam extends Optimizer {
-  constructor(options) { super('Adam', kAdam, options) }
+  // Numbers, one after another, are the original's form.
+  constructor(options, b1 = 0.9, b2 = 0.999, eps = 1e-8) { super('Adam', kAdam, typeof options === 'number' ? { learningRate: options, betas: [b1, b2], eps } : options) }
 }
 /** Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019). */
 export class AdamW extends Optimizer {
@@ -118,7 +120,7 @@ export class AdamW extends Optimizer {
 export class RMSprop extends Optimizer {
   constructor(options) { super('RMSprop', ['learningRate', 'alpha', 'eps', 'weightDecay', 'momentum', 'centered'], options) }
 }
-export const adam = (options) => new Adam(options)
+export const adam = (...args) => new Adam(...args)
 export const adamW = (options) => new AdamW(options)
 export const rmsprop = (options) => new RMSprop(options)
 

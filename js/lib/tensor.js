@@ -127,8 +127,15 @@ const readers = {
   Float16: 9, Float32: 11, Float64: 12, Int8: 2, Int16: 3, Int32: 5, Uint8: 1, Uint16: 4, Uint32: 6,
 }
 for (const [name, code] of Object.entries(readers)) {
-  Tensor.prototype[`to${name}`] = function () { return native.item(this.__handle) }
+  const convert = { Float64: (tensor) => native.item(tensor.__handle), Float32: (tensor) => Math.fround(native.item(tensor.__handle)) }[name] ?? ((tensor) => onlyOf(tensor, code))
+  Tensor.prototype[`to${name}`] = function () { return convert(this) }
   if (code !== 9) Tensor.prototype[`to${name}Array`] = function () { return readAs(this, code) }
+}
+// The only element, converted as the array would be.
+function onlyOf(tensor, code) {
+  const value = native.item(tensor.__handle)
+  if (tensor.dtype === code) return value
+  return code === 9 ? toHalves(tensor)[0] : readAs(tensor, code)[0]
 }
 Tensor.prototype.toFloat16Array = function () { return toHalves(this) }
 Tensor.prototype.toBoolInt8 = function () { return native.item(this.__handle) !== 0 ? 1 : 0 }
@@ -469,4 +476,12 @@ native.table().forEach((row, code) => {
     Tensor.prototype[name] = row.args.length === 1 ? function () { return run(this) } : row.args.length === 2 ? function (other) { return run(this, other) } : function (...rest) { return run(this, ...rest) }
   }
 })
-Object.defineProperty(Tensor.prototype, 'T', { value: function (axes) { return ops.transpose(this, axes) }, configurable: true })
+Object.defineProperty(Tensor.prototype, 'T', {
+  // Without axes the last two change places, and a vector becomes a column, as in the original.
+  value: function (axes) {
+    const { ndim } = this
+    if (axes !== undefined || ndim === 0) return ops.transpose(this, axes)
+    return ndim === 1 ? ops.unsqueeze(this, 1) : ops.transpose(this, Array.from({ length: ndim }, (_, i) => (i < ndim - 2 ? i : 2 * ndim - 3 - i)))
+  },
+  configurable: true,
+})

@@ -80,3 +80,62 @@ test('opToFlops counts two for each product', () => {
   assert.equal(sm.opToFlops('conv2d', [ramp(2, 3, 5, 5), ramp(4, 3, 2, 2)], ramp(2, 4, 4, 4)), 2 * (3 * 2 * 2) * (2 * 4 * 4 * 4))
   assert.equal(sm.opToFlops('add', [ramp(3), 2, ramp(4, 3)], ramp(4, 3)), 12)
 })
+
+test('sizes and axes may be bigints or a BigInt64Array', () => {
+  const x = ramp(2, 3)
+  assert.deepEqual(sm.zeros(BigInt64Array.of(2n, 3n)).shape, [2, 3])
+  assert.deepEqual(x.reshape([3n, 2n]).shape, [3, 2])
+  same(x.sum(BigInt64Array.of(1n), true), x.sum([1], true))
+  same(x.reshape(sm.zeros([6, 1]).shape64), x.reshape([6, 1]))
+  assert.throws(() => sm.zeros(Float32Array.of(1.5)), /whole number/)
+})
+
+test('clip takes tensors as bounds', () => {
+  const x = ramp(2, 3).requireGrad()
+  const y = sm.clip(x, sm.tensor([1]), sm.full([3], 4))
+  close(y, [1, 1, 2, 3, 4, 4])
+  y.sum().backward()
+  close(x.grad.index([0, 0]), 0)
+  close(x.clamp(sm.scalar(2), 3), [2, 2, 2, 3, 3, 3])
+  close(x.clamp(2, 3), [2, 2, 2, 3, 3, 3])
+})
+
+test('variance tells the original\'s bias from a correction', () => {
+  const x = sm.tensor([[1, 3], [5, 9]])
+  same(x.variance([1], true, false), sm.tensor([1, 4]))
+  same(sm.var(x, [1], false, true), sm.tensor([[2], [8]]))
+  same(sm.variance(x, [1], true, 0), sm.tensor([[1], [4]]))
+})
+
+test('T exchanges the last two axes, and makes a column of a vector', () => {
+  assert.deepEqual([sm.scalar(1), ramp(2), ramp(2, 3), ramp(2, 3, 4)].map((x) => x.T().shape), [[], [2, 1], [3, 2], [2, 4, 3]])
+  same(ramp(2, 3, 4).T(), ramp(2, 3, 4).transpose([0, 2, 1]))
+  assert.deepEqual(ramp(2, 3, 4).T([2, 0, 1]).shape, [4, 2, 3])
+})
+
+test('a dtype\'s name is found by its code', () => {
+  assert.equal(sm.dtype[sm.zeros([1]).dtype], 'Float32')
+  assert.equal(sm.dtype[sm.dtype.int64], 'Int64')
+  assert.throws(() => sm.zeros([1], '11'), { code: 'dtype_mismatch' })
+})
+
+test('an element is read as the type that was asked for', () => {
+  const x = sm.scalar(-3.75)
+  assert.deepEqual([x.toInt8(), x.toInt16(), x.toInt32(), x.toFloat16(), x.toFloat32(), x.toFloat64()], [-3, -3, -3, -3.75, -3.75, -3.75])
+  assert.equal(sm.scalar(0.1, 'float64').toFloat32(), Math.fround(0.1))
+  assert.equal(sm.scalar(0.1, 'float64').toFloat64(), 0.1)
+  assert.equal(sm.scalar(0.1).toFloat16(), 0.0999755859375)
+  assert.equal(sm.scalar(300, 'int32').toUint8(), sm.scalar(300, 'int32').toUint8Array()[0])
+  assert.throws(() => ramp(2).toInt32(), /item/)
+})
+
+test('Adam takes the original\'s numbers', () => {
+  const step = (optimizer) => {
+    const weight = sm.scalar(1).requireGrad()
+    for (const factor of [2, -1]) optimizer(weight.mul(factor).backward())
+    return weight
+  }
+  close(step(new sm.optim.Adam(0.1, 0.5, 0.7, 1e-3)), step(sm.optim.adam({ learningRate: 0.1, betas: [0.5, 0.7], eps: 1e-3 })), 0)
+  assert.equal(sm.optim.adam(0.1).learningRate, 0.1)
+  assert.throws(() => new sm.optim.SGD(0.1), { code: 'invalid_argument', message: /SGD: expected an object of options, got number/ })
+})

@@ -87,3 +87,11 @@ const [best, places] = x.topk(1)
 best.mul(places)
 x.split([1, 1]).map((part) => part.index([0, ':', '1:3', [1, 2], places]).indexedAssign(1, ['::-1']))
 x.pad([[1, 0], [0, 1]]).pad(1, 1, 0, 'reflect')
+
+x.conv2d(x, x, 1, [0, 0]).conv2d(x, 1, 1, 0, 0, 1, 1, 2).avgPool2d(2, 2, 1).maxPool2d([2, 2], 2).clip(0, x).var([0], true, false).std(0, true, 0)
+sm.avgPool2d(x, 2, [2, 2]).reshape(x.shape64).astype(sm.dtype.Float16).T()
+const dtypeName: string | undefined = sm.dtype[x.dtype]
+dtypeName?.toUpperCase()
+new sm.optim.Adam(1e-3, 0.9)
+// @ts-expect-error: a stride is a number
+sm.conv2d(x, x, 1, 'same')
