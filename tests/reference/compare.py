@@ -21,6 +21,7 @@ import torch
 sys.dont_write_bytecode = True
 from checks import Mismatch, Refused
 import torch_dtypes
+import torch_files
 import torch_losses
 import torch_modules
 import torch_ops
@@ -47,6 +48,8 @@ class Files:
         self.data = bytearray((directory / "data.bin").read_bytes())
         everything = json.loads((directory / "cases.json").read_text())
         self.expected, self.cases = everything["expected"], everything["cases"]
+        for case in self.cases:
+            case["directory"] = str(directory)
 
     def load(self, value):
         """A part of a record, with tensors in place of what stands for them."""
@@ -79,6 +82,7 @@ KINDS = {
     "schedule": (torch_optim, torch_optim.SCHEDULES),
     "scheduled": (torch_optim, torch_optim.SCHEDULES),
     "clip": (torch_optim, torch_optim.CLIPS),
+    "file": (torch_files, torch_files.FORMATS),
 }
 
 # What the public headers declare, and what isn't compared: kind, headers, pattern, {name: why}.

@@ -59,5 +59,7 @@ void record_dtypes(Recorder& recorder);
 void record_modules(Recorder& recorder);
 void record_losses(Recorder& recorder);
 void record_optimizers(Recorder& recorder);
+// Writes files of tensors to `directory`, too.
+void record_files(Recorder& recorder, const std::string& directory);
 
 }  // namespace sm::reference

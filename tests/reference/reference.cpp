@@ -23,6 +23,7 @@ int main(int count, char** args) {
     sm::reference::record_losses(recorder);
     sm::reference::record_modules(recorder);
     sm::reference::record_optimizers(recorder);
+    sm::reference::record_files(recorder, args[1]);
     recorder.write(args[1]);
   } catch (const std::exception& error) {
     std::cerr << "reference: " << error.what() << "\n";
