@@ -61,6 +61,13 @@ Content scaled(const Content& content, double factor) {
   return out;
 }
 
+// The last update that was made under the ticket.
+uint64_t last_update(const Ticket& ticket) {
+  uint64_t last = 0;
+  for (const auto& [route, call] : ticket.calls) last = std::max(last, call->sequence);
+  return last;
+}
+
 }  // namespace
 
 void UpdateStatistics::count_staleness(uint64_t distance) {
@@ -144,8 +151,10 @@ Task<std::optional<Server::State::Outcome>> Server::State::open(Pass& pass) {
     co_return std::nullopt;
   }
   ++store.statistics().answers_replayed;
-  if (!pass.call->kept)
+  if (!pass.call->kept) {
+    if (saver) co_await saver->durable(pass.call->sequence);
     throw Error(ErrorCode::kAlreadyDone, "the ticket's step was taken; its answer isn't kept any more");
+  }
   Outcome outcome;
   outcome.content = pass.call->answer;
   outcome.session = context.session->id;
@@ -169,8 +178,11 @@ Task<std::shared_ptr<TicketCall>> Server::State::claim(Pass& pass) {
     co_await earlier->finished->async_wait(
         asio::bind_executor(logic, asio::redirect_error(asio::use_awaitable, ignored)));
   }
-  if (ticket.state == Ticket::State::kDone)
+  if (ticket.state == Ticket::State::kDone) {
+    // Clients take this for an acknowledgement.
+    if (saver) co_await saver->durable(last_update(ticket));
     throw Error(ErrorCode::kAlreadyDone, "the ticket is done: its step was taken");
+  }
   if (ticket.state == Ticket::State::kExpired)
     throw Error(ErrorCode::kGone, "the ticket expired while the request waited; forward again");
   auto mine = std::make_shared<TicketCall>();

@@ -108,6 +108,8 @@ io::ServeOptions options_of(const Arguments& arguments, const Served& served) {
   io::ServeLimits& limits = out.limits;
   limits.ticket_lifetime = time(arguments, "--lifetime", limits.ticket_lifetime.count());
   limits.session_lifetime = time(arguments, "--lifetime", limits.session_lifetime.count());
+  limits.finished_lifetime = time(arguments, "--lifetime", limits.finished_lifetime.count());
+  limits.answer_lifetime = time(arguments, "--lifetime", limits.answer_lifetime.count());
   limits.shutdown_grace = time(arguments, "--grace", limits.shutdown_grace.count());
   limits.max_hops = count(arguments, "--hops", limits.max_hops);
   limits.max_tickets_per_session = count(arguments, "--session-tickets", limits.max_tickets_per_session);
