@@ -11,13 +11,11 @@
 namespace sm::e2e {
 namespace {
 
-uint16_t port_of(const std::string& url) { return static_cast<uint16_t>(std::stoul(url.substr(url.rfind(':') + 1))); }
-
 TEST(Network, EveryStepCountsOnceWhateverHappensOnTheWay) {
   const Seed seed;
   Tally tally(1500);
   TrainingServer server({"--model", "count", "--size", std::to_string(tally.slots)});
-  Proxy proxy(port_of(server.url()), seed.value());
+  Proxy proxy(server.port(), seed.value());
   Clients clients([&] { return count_steps_together(proxy.url(), tally, 6); });
   EXPECT_EQ(clients.join(), "") << "a client saw an error";
   const auto counts = proxy.counts();
@@ -35,7 +33,7 @@ TEST(Network, WhatIsLearnedIsThatOfAQuietOne) {
   constexpr int kSteps = 300;
   const std::vector<std::string> options{"--model", "line", "--size", "4"};
   TrainingServer quiet(options), disturbed(options);
-  Proxy proxy(port_of(disturbed.url()), seed.value());
+  Proxy proxy(disturbed.port(), seed.value());
   const Learned expected = learn_on(quiet.url(), quiet, seed.value(), kSteps, [](const Clients&) {});
   const Learned learned = learn_on(proxy.url(), disturbed, seed.value(), kSteps, [](const Clients&) {});
   EXPECT_EQ(learned.loss, expected.loss);

@@ -95,6 +95,8 @@ class TrainingServer {
 
   Process& process() { return *process_; }
   const std::string& url() const { return url_; }
+  uint16_t port() const { return static_cast<uint16_t>(std::stoul(url_.substr(url_.rfind(':') + 1))); }
+  pid_t pid() const { return process_->pid(); }
   Json statistics() const { return Json::parse(io::testing::text(io::testing::send(url_ + "/statistics"))); }
 
  private:
