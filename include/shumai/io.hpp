@@ -502,4 +502,5 @@ inline RemoteModel remote_model(std::string url, RemoteModelOptions options = {}
 
 namespace sm {
 using io::User;
+namespace network = io;  // by either name, as in JavaScript
 }  // namespace sm

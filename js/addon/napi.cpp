@@ -159,7 +159,8 @@ Dims to_dims(napi_env env, napi_value value, const char* what) {
       reject(what, "a whole number or an array of them");
     return Dims(to_integer(env, value, what));
   }
-  const auto size = typed ? static_cast<uint32_t>(to_integer(env, get(env, value, "length"), what)) : length_of(env, value);
+  const auto size =
+      typed ? static_cast<uint32_t>(to_integer(env, get(env, value, "length"), what)) : length_of(env, value);
   Dims out(static_cast<int>(std::min(size, 1u << 20)), 0);
   for (uint32_t i = 0; i < size; ++i) out[static_cast<int>(i)] = to_integer(env, at(env, value, i), what);
   return out;
