@@ -105,10 +105,10 @@ void record_pairs(Recorder& recorder, const BinaryRow& row) {
 void record_numbers(Recorder& recorder, const BinaryRow& row) {
   const std::pair<Tensor, Json> numbers[] = {
       {Tensor(true), true}, {Tensor(2), 2}, {Tensor(2.5), Json::object({{"number", 2.5}})}};
-  for (const auto& [number, json] : numbers)
+  for (const auto& [value, json] : numbers)
     for (DType dtype : dtypes())
       for (const Shape& shape : {Shape(3), Shape()}) {
-        const Tensor x = values(dtype, shape, 1);
+        const Tensor x = values(dtype, shape, 1), number = value;
         const Json kept = recorder.keep(x);
         const std::string what = text(dtype) + shape.to_string() + " and " + json.dump();
         record(recorder, "promotion", row.name, what, Json::array({kept, json}),

@@ -15,8 +15,9 @@ void record_files(Recorder& recorder, const std::string& directory) {
       all.set(name, stored);
       // NumPy has no bfloat16.
       if (dtype == DType::bf16) continue;
-      stored.save(directory + "/" + name + ".npy");
-      recorder.add("file", "npy", name, Json::object({{"path", name + ".npy"}, {"tensor", recorder.keep(stored)}}));
+      const std::string file = name + ".npy";
+      stored.save(std::string(directory).append("/").append(file));
+      recorder.add("file", "npy", name, Json::object({{"path", file}, {"tensor", recorder.keep(stored)}}));
     }
   }
   save(directory + "/all.safetensors", all);

@@ -84,8 +84,9 @@ bool knows_dtypes(const Case& one) {
 
 // Whole numbers, so that ties and the points between the pieces of a function come up.
 std::vector<Tensor> rounded(const std::vector<Tensor>& inputs) {
-  std::vector<Tensor> out;
-  for (const Tensor& x : inputs) out.push_back(is_floating(x.dtype()) ? rint(x) : x);
+  std::vector<Tensor> out = inputs;
+  for (Tensor& x : out)
+    if (is_floating(x.dtype())) x = rint(x);
   return out;
 }
 
@@ -97,6 +98,7 @@ Tensor extreme(const Shape& shape, DType dtype, bool with_nan, bool summable) {
   if (with_nan) kinds.push_back(NAN);
   const Tensor picks = whole(shape, 0, int64_t(kinds.size()));
   std::vector<double> values;
+  values.reserve(size_t(picks.elements()));
   for (int64_t pick : picks.to_vector<int64_t>()) values.push_back(kinds[size_t(pick)]);
   return astype(tensor(values, shape), dtype);
 }

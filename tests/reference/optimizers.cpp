@@ -103,6 +103,7 @@ void record_rmsprop(Recorder& recorder) {
 // The rate before each of 40 steps, and weights that follow it.
 void record_schedule(Recorder& recorder, const char* name, const Json& options, const optim::Schedule& schedule) {
   std::vector<double> rates;
+  rates.reserve(2 * kSteps);
   for (int step = 0; step < 2 * kSteps; ++step) rates.push_back(schedule(step, 0.2));
   Json record = Json::object({{"options", options}, {"initial", 0.2}, {"rates", recorder.keep(tensor(rates))}});
   recorder.add("schedule", name, std::string(name) + " " + options.dump(), record);
@@ -161,6 +162,7 @@ void record_clip(Recorder& recorder, const char* name, const Json& options, DTyp
   const std::vector<Tensor> gradients = {uniform({3, 4}, dtype), uniform({}, dtype)};
   const auto clipped = clip(Gradients({{weights[0], gradients[0]}, {weights[1], gradients[1]}}));
   std::vector<Tensor> results;
+  results.reserve(weights.size());
   for (const Tensor& weight : weights) results.push_back(clipped.gradients.of(weight));
   const Json record = Json::object({{"options", options},
                                     {"gradients", recorder.keep(gradients)},

@@ -108,9 +108,9 @@ Tensor whole(const Shape& shape, int64_t low, int64_t high, DType dtype) {
 }
 
 std::vector<Tensor> converted(const std::vector<Tensor>& inputs, DType dtype) {
-  std::vector<Tensor> out;
-  for (const Tensor& x : inputs)
-    out.push_back(!x.defined() ? x : is_floating(x.dtype()) ? astype(x, dtype).copy() : x.copy());
+  std::vector<Tensor> out = inputs;
+  for (Tensor& x : out)
+    if (x.defined()) x = is_floating(x.dtype()) ? astype(x, dtype).copy() : x.copy();
   return out;
 }
 
