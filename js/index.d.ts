@@ -96,6 +96,23 @@ export declare class Tensor {
   untidy(): this
   /** Writes a file, atomically: NumPy's format when its name ends in `.npy`, else safetensors. */
   save(file: string): this
+  /** Gives this tensor the value of a file that holds one tensor of its shape. */
+  load(file: string): this
+  /**
+   * Takes the value of `file` if it exists, else writes it; then writes it after
+   * each update, by update() or an optimizer, for which `when`, given their
+   * number, says so. Without `file` the place in the program names it.
+   */
+  checkpoint(file?: string | URL, when?: (updates: number) => boolean): this
+  checkpoint(when: (updates: number) => boolean): this
+  /**
+   * The address of a DLPack struct for another library, which calls its deleter
+   * once: DLManagedTensor, always a copy, or DLManagedTensorVersioned, which
+   * shares the memory for reading unless `copy` says otherwise.
+   */
+  toDLTensor(options?: { versioned?: boolean; copy?: boolean }): number
+  /** Who a tensor came from, where it came in the original's binary form. */
+  provenance: string | null
   /** The axes in the given order; without one the last two change places, and a vector becomes a column. */
   T(axes?: Sizes): Tensor
   /** More elements before and after each axis: a pair for each, or two lists. */
@@ -145,8 +162,8 @@ export declare class Tensor {
 export interface Tensor extends TensorOps {}
 
 /**
- * A tensor from a number, an array, nested arrays, or any typed array. Numbers
- * become float32, booleans bool, bigints int64, unless `type` says otherwise.
+ * A tensor from a number, an array, nested arrays, any typed array, or a file's
+ * name, which stands for the one tensor in it. Numbers become float32, booleans bool, bigints int64, unless `type` says otherwise.
  * Text is the name of a file with one tensor, as its save() wrote it.
  */
 export declare function tensor(data: Tensor | Nested | TypedArray | (ArrayBufferView & ArrayLike<number>) | string, type?: DType): Tensor
@@ -155,6 +172,21 @@ export declare function scalar(value: number | boolean | bigint, type?: DType): 
 export declare function isTensor(value: unknown): value is Tensor
 /** `value` as the result of a function of `inputs` whose gradient is `gradFn`. */
 export declare function withGradFn(value: Tensor, inputs: Tensor[], gradFn: GradFn): Tensor
+/**
+ * fn(...inputs), with a graph that keeps the inputs instead of all that `fn`
+ * computes on the way, and runs `fn` again in backward: less memory for more
+ * time. Weights that it uses get their gradients too, and random operations
+ * draw the same numbers. Tensors that `fn` makes, but its result, are disposed
+ * when it returns. `fn` must not be async, nor call other machines.
+ */
+export declare function checkpoint<T extends Tensor[]>(fn: (...inputs: T) => Tensor, ...inputs: T): Tensor
+/**
+ * A tensor over another library's memory, by the address of its DLPack struct,
+ * which is the tensor's from then on. The address must be a valid one.
+ */
+export declare function fromDLTensor(address: number | bigint, options?: { versioned?: boolean }): Tensor
+/** Elements lie in row order; setColMajor throws. */
+export declare const layout: Readonly<{ setRowMajor(): void; setColMajor(): never; isRowMajor(): true; isColMajor(): false }>
 /** Runs `fn`, which must not be async, without recording graphs. */
 export declare function noGrad<T>(fn: () => T): T
 /** Tensors of a safetensors file, by name; the one of a `.npy` file is called `tensor`. */

@@ -3,6 +3,7 @@
 #include "autograd/function.hpp"
 #include "autograd/walk.hpp"
 #include "instance.hpp"
+#include "shumai/checkpoint.hpp"
 #include "shumai/error.hpp"
 
 namespace sm::js {
@@ -165,6 +166,42 @@ napi_value finish_pass(const Arguments& arguments) {
   return to_entries(arguments.env(), pass_of(arguments.env(), arguments[0]).walk.result());
 }
 
+// onCheckpoint(function): what runs a checkpointed function, by its number, on handles, and gives a handle.
+napi_value on_checkpoint(const Arguments& arguments) {
+  check(arguments.env(),
+        napi_create_reference(arguments.env(), arguments[0], 1, &instance(arguments.env()).run_checkpoint));
+  return undefined(arguments.env());
+}
+
+Tensor run_checkpoint(napi_env env, uint32_t id, const std::vector<Tensor>& inputs) {
+  napi_value function, result;
+  check(env, napi_get_reference_value(env, instance(env).run_checkpoint, &function));
+  const napi_value handles = array(env, inputs.size());
+  for (uint32_t i = 0; i < inputs.size(); ++i) set(env, handles, i, integer(env, add(env, inputs[i])));
+  const napi_value values[] = {integer(env, id), handles};
+  check(env, napi_call_function(env, undefined(env), function, 2, values, &result));
+  const uint32_t handle = to_handle(env, result);
+  Tensor out = instance(env).slots.at(handle);
+  instance(env).slots.dispose(handle);
+  return out;
+}
+
+// again(handle): another handle of the same tensor.
+napi_value again(const Arguments& arguments) {
+  return integer(arguments.env(), add(arguments.env(), Tensor(tensor_at(arguments.env(), arguments[0]))));
+}
+
+// checkpoint(number, input handles)
+napi_value checkpoint_function(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  const uint32_t id = to_handle(env, arguments[0]);
+  std::vector<Tensor> inputs;
+  for (uint32_t i = 0, n = length_of(env, arguments[1]); i < n; ++i)
+    inputs.push_back(tensor_at(env, at(env, arguments[1], i)));
+  const auto function = [env, id](const std::vector<Tensor>& given) { return run_checkpoint(env, id, given); };
+  return integer(env, add(env, checkpoint(function, std::move(inputs))));
+}
+
 // Between the two no graph is recorded. They nest.
 napi_value begin_no_grad(const Arguments& arguments) {
   instance(arguments.env()).no_grad.push_back(std::make_unique<NoGrad>());
@@ -186,6 +223,9 @@ void define_autograd(napi_env env, napi_value exports) {
   define<next_step>(env, exports, "nextStep");
   define<finish_step>(env, exports, "finishStep");
   define<finish_pass>(env, exports, "finishPass");
+  define<on_checkpoint>(env, exports, "onCheckpoint");
+  define<again>(env, exports, "again");
+  define<checkpoint_function>(env, exports, "checkpoint");
   define<begin_no_grad>(env, exports, "beginNoGrad");
   define<end_no_grad>(env, exports, "endNoGrad");
 }

@@ -85,6 +85,7 @@ struct Instance {
   Slots slots;
   napi_ref error_class = nullptr;
   napi_ref flags = nullptr;
+  napi_ref run_checkpoint = nullptr;
   std::vector<std::unique_ptr<NoGrad>> no_grad;
   std::unique_ptr<Network> network;
 };

@@ -3,6 +3,7 @@
 
 #include "instance.hpp"
 #include "ops/op.hpp"
+#include "shumai/dlpack.hpp"
 #include "shumai/ops.hpp"
 #include "shumai/random.hpp"
 
@@ -316,6 +317,25 @@ napi_value save_all(const Arguments& arguments) {
   return undefined(env);
 }
 
+// toDLTensor(handle, versioned, copy): the address of the struct.
+napi_value to_dl_tensor(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  const Tensor& tensor = tensor_at(env, arguments[0]);
+  const void* given = to_boolean(env, arguments[1])
+                          ? static_cast<void*>(to_dlpack(tensor, to_boolean(env, arguments[2])))
+                          : static_cast<void*>(to_dlpack_unversioned(tensor));
+  return number(env, static_cast<double>(reinterpret_cast<uintptr_t>(given)));
+}
+
+// fromDLTensor(address, versioned)
+napi_value from_dl_tensor(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  const auto address = static_cast<uintptr_t>(to_integer(env, arguments[0], "fromDLTensor: the address"));
+  if (to_boolean(env, arguments[1]))
+    return integer(env, add(env, from_dlpack(reinterpret_cast<dlpack::ManagedVersioned*>(address))));
+  return integer(env, add(env, from_dlpack(reinterpret_cast<dlpack::Managed*>(address))));
+}
+
 napi_value seed(const Arguments& arguments) {
   manual_seed(static_cast<uint64_t>(to_integer(arguments.env(), arguments[0], "seed")));
   return undefined(arguments.env());
@@ -392,6 +412,8 @@ void define_tensors(napi_env env, napi_value exports) {
   define<save_all>(env, exports, "saveAll");
   define<load_file>(env, exports, "load");
   define<dispose>(env, exports, "dispose");
+  define<to_dl_tensor>(env, exports, "toDLTensor");
+  define<from_dl_tensor>(env, exports, "fromDLTensor");
   define<seed>(env, exports, "manualSeed");
   define<bytes_used>(env, exports, "bytesUsed");
   define<held>(env, exports, "held");

@@ -1,3 +1,4 @@
+import { updated } from './files.js'
 import { prepare } from './memory.js'
 import { native, ShumaiError } from './native.js'
 import { note } from './started.js'
@@ -11,9 +12,12 @@ function unpack(differentiated) {
   return [entries, entries.map(({ tensor }) => tensor.__handle), entries.map(({ grad }) => grad.__handle)]
 }
 
-// What an update clears in the core must not be remembered here.
-function forgetGrads(entries) {
-  for (const { tensor } of entries) tensor.__grad = undefined
+// What an update clears in the core must not be remembered here, and tensors with a checkpoint are written.
+function afterUpdate(entries) {
+  for (const { tensor } of entries) {
+    tensor.__grad = undefined
+    if (tensor.__checkpoint !== undefined) updated(tensor)
+  }
 }
 
 /**
@@ -23,8 +27,8 @@ function forgetGrads(entries) {
 export function sgd(differentiated, learningRate = 1e-3) {
   if (isPromise(differentiated)) return note(differentiated.then((found) => sgd(found, learningRate)))
   const [entries, weights, gradients] = unpack(differentiated)
-  forgetGrads(entries)
   native.sgd(weights, gradients, learningRate)
+  afterUpdate(entries)
 }
 
 /** [name, tensor] of weights given as an object, as pairs, or as a module. */
@@ -65,7 +69,7 @@ export class Optimizer extends Function {
     if (isPromise(differentiated)) return note(differentiated.then((found) => this.step(found, learningRate)))
     const [entries, weights, gradients] = unpack(differentiated)
     native.optimizerStep(this.__native, weights, gradients, learningRate ?? this.learningRate)
-    forgetGrads(entries)
+    afterUpdate(entries)
   }
 
   /** Of the next update. Setting it under a schedule sets the rate that the schedule starts from. */

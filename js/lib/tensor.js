@@ -1,17 +1,8 @@
 import { arrayOf, dtypeCode, dtypeOfArray, kNames, readAs, toHalves } from './elements.js'
 import { native, ShumaiError } from './native.js'
 import { currentTracker, deadToken, ownToken, prepare, setTensorTest, tokenFor } from './memory.js'
-import { note } from './started.js'
-
-// Backward names the very object that was asked to require gradients: the core
-// finds the token of its handle, and the token its owner. Not by a WeakRef,
-// which would keep the object until the next await.
-function leafOf(handle) {
-  const token = native.leafToken(handle)
-  if (token === undefined) return wrap(handle)
-  native.dispose(handle)
-  return token.owner
-}
+import { loadInto, loadOnly, startCheckpoint, updated } from './files.js'
+import { backwardFrom, inheritSteps } from './steps.js'
 
 /**
  * A multi-dimensional array of one dtype, with the graph that computed it. The
@@ -69,9 +60,7 @@ export class Tensor {
    */
   backward(jacobian, { retainGraph = false, createGraph = false } = {}) {
     const given = jacobian === undefined || jacobian === null || jacobian instanceof Tensor ? jacobian : tensor(jacobian)
-    prepare()
-    const pass = native.backward(this.__handle, given?.__handle, retainGraph, createGraph)
-    return Array.isArray(pass) ? toGradients(pass) : note(awaitPass(this, pass))
+    return backwardFrom(this, given, retainGraph, createGraph)
   }
 
   detach() { return made(native.detach, this) }
@@ -85,6 +74,7 @@ export class Tensor {
   /** Gives a leaf a new value of the same shape. Graphs that saw the old one keep it. */
   update(value) {
     native.update(this.__handle, handleOf(value, 'update'))
+    if (this.__checkpoint !== undefined) updated(this)
     return this
   }
 
@@ -105,8 +95,30 @@ export class Tensor {
   }
 
   save(file) {
-    native.save(this.__handle, file)
+    native.save(this.__handle, String(file))
     return this
+  }
+  /** Gives this tensor the value of a file that holds one tensor of its shape. */
+  load(file) {
+    loadInto(this, String(file))
+    return this
+  }
+  /**
+   * Takes the value of `file` if it exists, else writes it; then writes it
+   * after each update for which `when`, given their number, says so.
+   */
+  checkpoint(file, when) {
+    startCheckpoint(this, file, when)
+    return this
+  }
+
+  /**
+   * The address of a DLPack struct for another library, which calls its deleter
+   * once: DLManagedTensor, a copy, or DLManagedTensorVersioned, which shares
+   * the memory for reading unless `copy` says otherwise.
+   */
+  toDLTensor({ versioned = false, copy = false } = {}) {
+    return native.toDLTensor(this.__handle, versioned, copy)
   }
 
   valueOf() { return this.elements === 1 ? native.item(this.__handle) : arrayOf(this) }
@@ -116,6 +128,12 @@ export class Tensor {
   valuesArray() { return readAs(this, this.dtype) }
   [Symbol.for('nodejs.util.inspect.custom')]() { return this.toString() }
 }
+export { load, save } from './files.js'
+export { inheritSteps, noGrad, withGradFn } from './steps.js'
+// Not fields of each tensor, which would cost every operation.
+Tensor.prototype.__checkpoint = undefined
+/** Who a tensor came from, where it came in the original's binary form. */
+Tensor.prototype.provenance = null
 setTensorTest((value) => value instanceof Tensor)
 
 function handleOf(value, what) {
@@ -162,90 +180,6 @@ function made(make, tensor) {
   return wrap(make(tensor.__handle))
 }
 
-// --- Gradient functions of JavaScript's ---
-
-let lastStep = 0
-
-/** `value` as the result of a function of `inputs` whose gradients `gradFn` gives. */
-export function withGradFn(value, inputs, gradFn) {
-  if (typeof gradFn !== 'function') throw new ShumaiError(`grad_fn: expected a function, got ${typeof gradFn}`)
-  prepare()
-  const number = ++lastStep
-  const out = wrap(native.withGradFn(value.__handle, inputs.map((input) => input.__handle), number))
-  out.__steps = new Map([[number, gradFn]])
-  for (const input of inputs) inheritSteps(out, input)
-  return out
-}
-
-export function inheritSteps(out, input) {
-  const theirs = input.__steps
-  // A result without a graph would keep the functions for nothing.
-  if (theirs === undefined || out.__steps === theirs || !native.requiresGrad(out.__handle)) return
-  if (out.__steps === undefined) out.__steps = theirs
-  else out.__steps = new Map([...out.__steps, ...theirs])
-}
-
-function toGradients(entries) {
-  const wrapped = entries.map(([handle, gradient]) => [handle, wrap(gradient)])
-  const out = {}
-  wrapped.forEach(([handle, grad], id) => {
-    const tensor = leafOf(handle)
-    tensor.__grad = undefined
-    out[id] = { tensor, grad, id }
-  })
-  return out
-}
-
-async function awaitPass(root, pass) {
-  const steps = root.__steps ?? new Map()
-  await runReady(pass, steps)
-  prepare()
-  return toGradients(native.finishPass(pass))
-}
-
-// Starts every step that is ready, all at once, and goes on with what each one makes ready.
-async function runReady(pass, steps) {
-  const running = []
-  for (;;) {
-    prepare()
-    const step = native.nextStep(pass)
-    if (step === undefined) break
-    running.push(runStep(pass, steps, step))
-  }
-  const failed = (await Promise.allSettled(running)).find(({ status }) => status === 'rejected')
-  if (failed) throw failed.reason
-}
-
-async function runStep(pass, steps, [node, number, gradient, output, inputs]) {
-  const grad_in = gradient === 0 ? null : wrap(gradient)
-  const forward_output = wrap(output)
-  const forward_inputs = inputs.map(wrap)
-  let result
-  if (grad_in) {
-    const gradFn = steps.get(number)
-    if (!gradFn) throw new ShumaiError('backward: a gradient function of this graph is gone', 'internal', 500)
-    result = await gradFn({ grad_in, backward_input: grad_in, forward_output, forward_inputs, backward_output_index: 0 })
-  }
-  const gradients = result === undefined || result === null ? [] : Array.isArray(result) ? result : [result]
-  for (const item of gradients)
-    if (item !== null && item !== undefined && !(item instanceof Tensor)) throw new ShumaiError(`grad_fn: expected a tensor or nothing, got ${typeof item}`)
-  native.finishStep(pass, node, gradients.map((item) => item?.__handle ?? 0))
-  await runReady(pass, steps)
-}
-
-const AsyncFunction = (async () => {}).constructor
-
-/** Runs `fn` without recording graphs. */
-export function noGrad(fn) {
-  if (fn instanceof AsyncFunction) throw new ShumaiError('noGrad: expected a function that isn\'t async, other code would run between its awaits')
-  native.beginNoGrad()
-  try {
-    return fn()
-  } finally {
-    native.endNoGrad()
-  }
-}
-
 // --- Making tensors ---
 
 const isNumeric = (kind) => kind === 'number' || kind === 'boolean' || kind === 'bigint'
@@ -286,13 +220,16 @@ function fromNested(data, type) {
 }
 
 /**
- * A tensor from a number, an array, nested arrays, or any typed array. Numbers
- * become float32, booleans bool, bigints int64, unless `type` says otherwise.
+ * A tensor from a number, an array, nested arrays, any typed array, or a file's
+ * name, which stands for the one tensor in it. Numbers become float32, booleans bool, bigints int64, unless `type` says otherwise.
  * Text is the name of a file with one tensor, as save() wrote it.
  */
 export function tensor(data, type) {
-  if (typeof data === 'string') return onlyTensorOf(data, type)
   if (data instanceof Tensor) return type === undefined ? data.copy() : data.astype(type)
+  if (typeof data === 'string') {
+    const loaded = loadOnly(data)
+    return type === undefined ? loaded : loaded.astype(type)
+  }
   prepare()
   if (!ArrayBuffer.isView(data)) return fromArray(...fromNested(data, type), type)
   const [code, as = type] = dtypeOfArray(data)
@@ -315,28 +252,17 @@ export function scalar(value, type) {
   return tensor(value, type)
 }
 
-function onlyTensorOf(file, type) {
-  const found = Object.values(load(file))
-  if (found.length === 1) return type === undefined ? found[0] : found[0].astype(type)
-  throw new ShumaiError(`tensor: expected a file with one tensor, got ${found.length} in "${file}", use sm.load`)
-}
-
-/** Tensors of a safetensors file, by name; the one of a .npy file is called "tensor". */
-export function load(file) {
-  prepare()
-  return Object.fromEntries(native.load(file).map(([name, handle]) => [name, wrap(handle)]))
-}
-
-/** Writes named tensors to a safetensors file, atomically, or a single one to a .npy file. */
-export function save(file, tensors) {
-  const names = Object.keys(tensors)
-  native.saveAll(file, names, names.map((name) => tensors[name].__handle))
-}
-
 /** Bytes that all tensors hold now. */
 export const bytesUsed = () => BigInt(native.bytesUsed())
 /** Starts the random stream of a seed: the same values as in C++. */
 export const manual_seed = (seed) => native.manualSeed(seed)
+/** Elements lie in row order here, as in the original unless told otherwise. */
+export const layout = Object.freeze({
+  setRowMajor() {},
+  setColMajor() { throw new ShumaiError('layout: elements are always in row order; give a transpose for columns') },
+  isRowMajor: () => true,
+  isColMajor: () => false,
+})
 export const isTensor = (value) => value instanceof Tensor
 
 // --- Operations: one function and one method for each row of the table ---
