@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
 
+#include "codec/shumai_binary.hpp"
 #include "instance.hpp"
 #include "ops/op.hpp"
 #include "shumai/dlpack.hpp"
@@ -336,6 +338,41 @@ napi_value from_dl_tensor(const Arguments& arguments) {
   return integer(env, add(env, from_dlpack(reinterpret_cast<dlpack::Managed*>(address))));
 }
 
+// encodeBinary(handle, provenance as a bigint, requires gradients, props as text): an ArrayBuffer.
+napi_value encode_binary(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  codec::ShumaiBinary message{.tensor = tensor_at(env, arguments[0])};
+  message.provenance = to_integer(env, arguments[1], "provenance");
+  message.requires_grad = to_boolean(env, arguments[2]);
+  message.props = to_text(env, arguments[3], "props");
+  const std::vector<util::Slice> pieces = codec::encode_shumai_binary(message);
+  size_t size = 0;
+  for (const util::Slice& piece : pieces) size += piece.size;
+  void* memory = nullptr;
+  napi_value out;
+  check(env, napi_create_arraybuffer(env, size, &memory, &out));
+  auto* at = static_cast<std::byte*>(memory);
+  for (const util::Slice& piece : pieces) at = std::copy_n(piece.data, piece.size, at);
+  return out;
+}
+
+// decodeBinary(bytes): [handle, provenance as a bigint, requires gradients, props as text]
+napi_value decode_binary(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  const Bytes bytes = bytes_of(env, arguments[0]);
+  const util::BufferRef body = util::Buffer::allocate(bytes.size);
+  std::copy_n(static_cast<const std::byte*>(bytes.data), bytes.size, body->data());
+  const codec::ShumaiBinary message = codec::decode_shumai_binary(body, 0, bytes.size);
+  const napi_value out = array(env, 4);
+  napi_value provenance;
+  check(env, napi_create_bigint_int64(env, message.provenance, &provenance));
+  set(env, out, 0u, integer(env, add(env, message.tensor)));
+  set(env, out, 1u, provenance);
+  set(env, out, 2u, boolean(env, message.requires_grad));
+  set(env, out, 3u, text(env, message.props));
+  return out;
+}
+
 napi_value seed(const Arguments& arguments) {
   manual_seed(static_cast<uint64_t>(to_integer(arguments.env(), arguments[0], "seed")));
   return undefined(arguments.env());
@@ -414,6 +451,8 @@ void define_tensors(napi_env env, napi_value exports) {
   define<dispose>(env, exports, "dispose");
   define<to_dl_tensor>(env, exports, "toDLTensor");
   define<from_dl_tensor>(env, exports, "fromDLTensor");
+  define<encode_binary>(env, exports, "encodeBinary");
+  define<decode_binary>(env, exports, "decodeBinary");
   define<seed>(env, exports, "manualSeed");
   define<bytes_used>(env, exports, "bytesUsed");
   define<held>(env, exports, "held");

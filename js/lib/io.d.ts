@@ -1,3 +1,4 @@
+export * from './encode.js'
 export * from './network.js'
 /** The lines of a file, one after another, without reading it whole. */
 export declare function readlines(file: string, encoding?: BufferEncoding): AsyncGenerator<string, void, void>

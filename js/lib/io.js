@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 
+export * from './encode.js'
 export * from './network.js'
 
 /** The lines of a file, one after another, without reading it whole: `for await (const line of readlines(file))`. */

@@ -1,3 +1,5 @@
+export { readlines, readlinesCallback } from './io.js'
+export * from './encode.js'
 /** range(end), range(start, end) or range(start, end, step). */
 export declare function range(start: number, end?: number | null, step?: number): Generator<number, void, void>
 /** Shuffles an array in place and returns it. */

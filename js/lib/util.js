@@ -1,6 +1,8 @@
 import { native } from './native.js'
 
 export { Float16Array } from './elements.js'
+export { readlines, readlinesCallback } from './io.js'
+export * from './encode.js'
 export { memoryOptions, tidy, tidyExclude } from './memory.js'
 
 /** range(end), range(start, end) or range(start, end, step). */
