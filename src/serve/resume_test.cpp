@@ -18,8 +18,8 @@ using testing::post;
 
 // y = x w; each step adds the gradient, so that the weight counts them.
 struct Counter {
-  Counter(const std::string& directory, Durability durability, uint16_t port = 0)
-      : server(serve(routes(), options(directory, durability, port))) {}
+  Counter(const std::string& directory, Durability durability, uint16_t port = 0, ServeLimits limits = {})
+      : server(serve(routes(), options(directory, durability, port, limits))) {}
 
   Routes routes() {
     return {{"forward",
@@ -33,9 +33,10 @@ struct Counter {
                return jacobian * 3;
              }}};
   }
-  ServeOptions options(const std::string& directory, Durability durability, uint16_t port) {
+  ServeOptions options(const std::string& directory, Durability durability, uint16_t port, const ServeLimits& limits) {
     ServeOptions out;
     out.port = port;
+    out.limits = limits;
     out.checkpoint.directory = directory;
     out.checkpoint.weights = {{"w", weight}};
     out.checkpoint.durability = durability;
@@ -154,6 +155,26 @@ TEST(Resume, ADiskThatTakesNothingIsSaidAndTheServerGoesOn) {
   fs::create_directory(own);
   EXPECT_TRUE(eventually([&] { return model.optimize(ticket).status == 200; }));
   EXPECT_EQ(model.value(), 2) << "the step was taken once";
+}
+
+// A client takes "already done" for an acknowledgement.
+TEST(Resume, AStepWhoseAnswerIsForgottenIsDoneOnlyWhenItIsSaved) {
+  const Directory directory;
+  const std::string own = directory.path() + "/own";
+  ServeLimits limits;
+  limits.max_stored_answer_bytes = 0;
+  Counter model(own, Durability::kEveryUpdate, 0, limits);
+  const HeaderList ticket = model.ticket();
+  fs::remove_all(own);
+  std::ofstream(own) << "in the way";
+  EXPECT_EQ(model.optimize(ticket).status, 503);
+  const http::Response again = model.optimize(ticket), elsewhere = post(model.server.url() + "/forward", "1", ticket);
+  EXPECT_EQ(again.status, 503) << testing::text(again);
+  EXPECT_EQ(elsewhere.status, 503) << testing::text(elsewhere);
+  fs::remove(own);
+  fs::create_directory(own);
+  EXPECT_TRUE(eventually([&] { return model.optimize(ticket).status == 409; }));
+  EXPECT_EQ(model.value(), 1) << "the step was taken once";
 }
 
 TEST(Resume, RemoteModelTrainsThroughARestart) {
