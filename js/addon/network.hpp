@@ -87,6 +87,7 @@ struct Entries {
 struct ScriptServer {
   std::shared_ptr<Gate> gate;
   std::unique_ptr<Learner> learner;  // null without checkpoints
+  std::shared_ptr<Entries> entries;  // null without the caller's statistics
   std::unique_ptr<io::Server> server;
   std::thread stopper;  // while it stops
 };
@@ -98,7 +99,7 @@ struct Network {
   void end_server(uint32_t id);
 
   std::shared_ptr<Mailbox> mailbox;
-  napi_ref callbacks = nullptr;         // {fetched, requested, dropped, tellStatistics, tellState}
+  napi_ref callbacks = nullptr;         // {fetched, requested, dropped, askStatistics, tellState}
   std::unique_ptr<io::EventLoop> loop;  // of the client; made at the first fetch
   std::unordered_map<uint32_t, std::shared_ptr<boost::asio::cancellation_signal>> fetching;
   uint32_t last_fetch = 0;

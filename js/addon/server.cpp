@@ -13,22 +13,14 @@ namespace sm::js {
 namespace {
 
 // What /statistics adds: JavaScript's answer of now, or else its last.
-std::function<Json()> caller_statistics(const std::shared_ptr<Mailbox>& mailbox, uint32_t server) {
+std::function<Json()> caller_statistics(const std::shared_ptr<Mailbox>& mailbox, uint32_t server,
+                                        const std::shared_ptr<Entries>& entries) {
   constexpr std::chrono::milliseconds kPatience{10};
-  return [=, entries = std::make_shared<Entries>()] {
+  return [=] {
     std::unique_lock lock(entries->mutex);
     if (!entries->asking) {
       entries->asking = true;
-      mailbox->post([=](napi_env env) {
-        const napi_value told = call_back(env, "tellStatistics", {integer(env, server)});
-        const bool failed = missing(env, at(env, told, 0));
-        const std::string said = to_text(env, at(env, told, failed ? 1 : 0), "statistics");
-        const std::lock_guard guard(entries->mutex);
-        entries->asking = false;
-        entries->failure = failed ? said : "";
-        if (!failed) entries->last = Json::parse(said);
-        entries->changed.notify_all();
-      });
+      mailbox->post([=](napi_env env) { call_back(env, "askStatistics", {integer(env, server)}); });
     }
     entries->changed.wait_for(lock, kPatience, [&] { return !entries->asking; });
     if (!entries->failure.empty()) throw Error(ErrorCode::kInternal, entries->failure);
@@ -60,7 +52,7 @@ napi_value start_server(const Arguments& arguments) {
     routes.push_back({to_text(env, at(env, arguments[0], i), "route"), script_handler(mine.mailbox, own.gate, id, i)});
   io::ServeOptions options = to_serve_options(env, arguments[1]);
   if (!missing(env, arguments[1]) && !missing(env, get(env, arguments[1], "statistics")))
-    options.statistics = caller_statistics(mine.mailbox, id);
+    options.statistics = caller_statistics(mine.mailbox, id, own.entries = std::make_shared<Entries>());
   if (!missing(env, arguments[2])) {
     own.learner = std::make_unique<Learner>(to_tensors(env, arguments[2]));
     options.checkpoint.ask_state = state_asker(mine.mailbox, id, own.gate);
@@ -100,6 +92,23 @@ napi_value stop_server(const Arguments& arguments) {
   return undefined(env);
 }
 
+// tellStatistics(server, JSON text, or nothing and what failed): answers askStatistics.
+napi_value tell_statistics(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  const auto& servers = network(env).servers;
+  const auto found = servers.find(to_handle(env, arguments[0]));
+  if (found == servers.end() || !found->second.entries) return undefined(env);
+  Entries& entries = *found->second.entries;
+  const bool failed = missing(env, arguments[1]);
+  const std::string said = to_text(env, arguments[failed ? 2 : 1], "statistics");
+  const std::lock_guard guard(entries.mutex);
+  entries.asking = false;
+  entries.failure = failed ? said : "";
+  if (!failed) entries.last = Json::parse(said);
+  entries.changed.notify_all();
+  return undefined(env);
+}
+
 // statistics(server): JSON text
 napi_value server_statistics(const Arguments& arguments) {
   const io::Server* server = server_at(arguments.env(), arguments[0]);
@@ -127,6 +136,7 @@ void define_server(napi_env env, napi_value exports) {
   define<start_server>(env, exports, "serve");
   define<stop_server>(env, exports, "stop");
   define<server_statistics>(env, exports, "statistics");
+  define<tell_statistics>(env, exports, "tellStatistics");
 }
 
 }  // namespace sm::js

@@ -168,8 +168,8 @@ export interface ServeOptions {
    * did before.
    */
   signals?: boolean
-  /** Further members of /statistics. */
-  statistics?: () => { [key: string]: Json }
+  /** Further members of /statistics. They may have to be awaited; those of the last time stand in after 10 ms. */
+  statistics?: () => { [key: string]: Json } | Promise<{ [key: string]: Json }>
 }
 
 /**

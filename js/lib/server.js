@@ -67,12 +67,23 @@ function dropped(server, kind, key) {
   else users?.sessions.delete(key)
 }
 
-/** The caller's own entries of /statistics, as JSON text. */
-function asked(server) {
-  const entries = servers.get(server)?.statistics?.() ?? {}
-  if (typeof entries !== 'object' || Array.isArray(entries) || typeof entries.then === 'function')
-    throw new ShumaiError('serve: statistics must return an object, at once')
-  return toJson(entries)
+function checkEntries(entries = {}) {
+  if (typeof entries !== 'object' || entries === null || Array.isArray(entries)) throw new ShumaiError('serve: statistics must return an object')
+  return entries
+}
+
+/** Asks for the caller's own entries of /statistics, and tells the core when they are there. */
+function askStatistics(server) {
+  const record = servers.get(server)
+  const told = (entries) => native.tellStatistics(server, toJson((record.entries = checkEntries(entries))))
+  const fail = (error) => native.tellStatistics(server, undefined, describe(error)[0])
+  try {
+    const found = record?.statistics?.()
+    if (typeof found?.then === 'function') found.then(told).catch(fail)
+    else told(found)
+  } catch (error) {
+    fail(error)
+  }
 }
 
 /** [what `ask` returns, undefined] or [undefined, message]. */
@@ -83,10 +94,9 @@ function tell(ask) {
     return [undefined, describe(error)[0]]
   }
 }
-const tellStatistics = (server) => tell(() => asked(server))
 const tellState = (server) => tell(() => servers.get(server)?.learner.state())
 
-native.setCallbacks({ fetched, requested, dropped, tellStatistics, tellState })
+native.setCallbacks({ fetched, requested, dropped, askStatistics, tellState })
 
 /** A running server. */
 export class Server {
@@ -99,9 +109,14 @@ export class Server {
     /** "http://127.0.0.1:3000" */
     this.url = url
   }
-  /** What /statistics answers. */
+  /** What /statistics answers; entries that have to be awaited are those of the last time. */
   statistics() {
-    return { ...JSON.parse(native.statistics(this.#number)), ...JSON.parse(asked(this.#number)) }
+    const own = JSON.parse(native.statistics(this.#number))
+    const record = servers.get(this.#number)
+    const entries = record.statistics?.()
+    if (typeof entries?.then !== 'function') return { ...own, ...JSON.parse(toJson(checkEntries(entries))) }
+    entries.catch(() => {})
+    return { ...own, ...JSON.parse(toJson(record.entries ?? {})) }
   }
   /** Refuses new requests, waits for running ones up to the grace, writes a last checkpoint, and lets the process end. */
   stop() {
@@ -142,12 +157,18 @@ function checkOptions(options) {
  * `user` belongs to the ticket of its answer. Listens on 127.0.0.1.
  */
 export function serve(handlers, options = {}) {
+  if ('statistics' in handlers) {
+    // The original has them among the handlers.
+    const { statistics, ...others } = handlers
+    if (options.statistics !== undefined) throw new ShumaiError('serve: statistics are given twice, among the handlers and the options')
+    return serve(others, { ...options, statistics })
+  }
   const names = Object.keys(handlers)
   for (const name of names) if (typeof handlers[name] !== 'function') throw new ShumaiError(`serve: the handler of "${name}" must be a function, got ${typeof handlers[name]}`)
   checkOptions(options)
   const learner = options.checkpoint ? new Learner(options.checkpoint) : undefined
   const [number, port, url] = native.serve(names, options, learner?.handles(), learner?.load)
-  servers.set(number, { users: new Users(), handlers: names.map((name) => handlers[name]), statistics: options.statistics, learner })
+  servers.set(number, { users: new Users(), handlers: names.map((name) => handlers[name]), statistics: options.statistics, entries: undefined, learner })
   const server = new Server(number, port, url)
   if (options.signals !== false) stopAtSignals(server)
   return server

@@ -439,7 +439,8 @@ test('options and handlers that can\'t be meant are refused', () => {
   refuse({}, { port: 0, limits: { maxTicket: 3 } }, /no limit "maxTicket"/)
   refuse({}, { port: 0, limits: { maxTickets: -3 } }, /maxTickets/)
   refuse({ a: 5 }, { port: 0 }, /handler of "a" must be a function, got number/)
-  refuse({ statistics: () => {} }, { port: 0 }, /statistics/)
+  refuse({ statistics: () => {} }, { port: 0, statistics: () => {} }, /statistics are given twice/)
+  refuse({ statistics: 5 }, { port: 0 }, /statistics must be a function/)
   refuse({}, { port: 0, hostname: '0.0.0.0' }, /insecure/)
   refuse({}, { port: 0, statistics: 5 }, /statistics must be a function/)
 })
@@ -468,6 +469,22 @@ test('statistics hold the routes and the caller\'s own entries', async (t) => {
   assert.deepEqual(found.nested, { deep: [1] })
   assert.equal(server.statistics().loss, 0.5)
   assert.equal(server.statistics().routes.forward.requests, 1)
+})
+
+test('statistics may be a handler, and may have to be awaited', async (t) => {
+  let weight = 1
+  const part = serve(t, { statistics: () => ({ weight }) })
+  const whole = serve(t, { statistics: async () => ({ part: await (await raw(part, 'statistics')).json() }) })
+  const read = async () => (await (await raw(whole, 'statistics')).json()).part?.weight
+  await poll(async () => (await read()) === 1, 'the entries')
+  weight = 2
+  await poll(async () => (await read()) === 2, 'the new entries')
+  assert.equal(whole.statistics().part.weight, 2)
+})
+
+test('statistics that can\'t be had are reported', async (t) => {
+  const server = serve(t, {}, { statistics: () => Promise.reject(new Error('no figures')) })
+  await poll(async () => (await (await raw(server, 'statistics')).json()).statistics_error === 'no figures', 'the error')
 })
 
 test('statistics that throw are reported, and do no harm', async (t) => {
