@@ -64,7 +64,8 @@ export type GradFn = (grad: GradContext) => void | null | Tensor | (Tensor | nul
  * thread: to a worker, post toFloat32Array() and shape.
  */
 export declare class Tensor {
-  private constructor()
+  /** The same as sm.tensor(data). */
+  constructor(data: Tensor | Nested | TypedArray | (ArrayBufferView & ArrayLike<number>) | string)
   readonly shape: number[]
   readonly shape64: bigint[]
   readonly ndim: number

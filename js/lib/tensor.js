@@ -14,6 +14,7 @@ import { backwardFrom, inheritSteps } from './steps.js'
  */
 export class Tensor {
   constructor(handle, token) {
+    if (token === undefined && handle !== undefined) return tensor(handle)
     if (typeof handle !== 'number') throw new ShumaiError('Tensor: use sm.tensor(data) to make one')
     this.__handle = handle
     this.__token = token

@@ -11,6 +11,8 @@ export declare function all<T extends readonly unknown[]>(...promises: T): Promi
 /** Iterates with a progress bar on standard error, or a plain line now and then where that is no terminal. */
 export declare function viter(length: number, callback?: (i: number) => unknown): Generator<number, void, void>
 export declare function viter<T>(array: ArrayLike<T>, callback?: (i: number) => unknown): Generator<T, void, void>
+/** Runs commands, each a program and its arguments with spaces between, at the same time; what each wrote to standard output. */
+export declare function run(...commands: string[]): Promise<string[]>
 /** One line with a turning wheel, written over itself. */
 export declare function tuiLoad(text: string): void
 /**

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { native } from './native.js'
 
 export { Float16Array } from './elements.js'
@@ -25,6 +26,22 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Awaits promises that run at the same time: all(a, b) or all([a, b]). */
 export const all = (...promises) => Promise.all(promises.length === 1 && Array.isArray(promises[0]) ? promises[0] : promises)
+
+/** Runs commands, each a program and its arguments with spaces between, at the same time; what each wrote to standard output. */
+export const run = (...commands) =>
+  Promise.all(
+    commands.map(
+      (command) =>
+        new Promise((resolve, reject) => {
+          const [program, ...args] = command.trim().split(/\s+/)
+          const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+          let output = ''
+          child.stdout.setEncoding('utf8').on('data', (text) => (output += text))
+          child.once('error', reject)
+          child.once('close', () => resolve(output))
+        }),
+    ),
+  )
 
 const kFrames = ['⡆', '⠇', '⠋', '⠙', '⠸', '⢰', '⣠', '⣄']
 

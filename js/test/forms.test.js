@@ -139,3 +139,9 @@ test('Adam takes the original\'s numbers', () => {
   assert.equal(sm.optim.adam(0.1).learningRate, 0.1)
   assert.throws(() => new sm.optim.SGD(0.1), { code: 'invalid_argument', message: /SGD: expected an object of options, got number/ })
 })
+
+test('new Tensor(data) is tensor(data)', () => {
+  same(new sm.Tensor(Float32Array.of(1, 2)), sm.tensor([1, 2]))
+  assert.ok(new sm.Tensor([[1, 2]]) instanceof sm.Tensor)
+  assert.equal(new sm.Tensor(3).toFloat32(), 3)
+})

@@ -72,3 +72,8 @@ test('readlinesCallback calls for each line, then at the end', async (t) => {
   await sm.io.readlinesCallback(file, (line) => calls.push(line), () => calls.push('end'))
   assert.deepEqual(calls, ['one', 'two', 'end'])
 })
+
+test('run starts commands side by side and gives what they wrote', async () => {
+  assert.deepEqual(await sm.util.run('echo one two', ' echo  three '), ['one two\n', 'three\n'])
+  await assert.rejects(sm.util.run('there/is/no/such/program'), { code: 'ENOENT' })
+})
