@@ -199,7 +199,7 @@ Tensor checkpoint(Function function, std::vector<Tensor> inputs) {
   const RandomState random = random_state();
   const util::Ref<Marker> start(new Marker);
   const std::vector<Tensor> leaves = leaves_of(inputs);
-  const Tensor computed = function(leaves);
+  Tensor computed = function(leaves);
   if (!computed.requires_grad()) return computed;
   std::vector<Weight> weights = LeafSearch(leaves, start->sequence()).below(computed);
   Tensor out = make_alias(computed);

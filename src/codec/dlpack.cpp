@@ -128,7 +128,7 @@ Tensor take(Struct* managed, bool writable) {
   util::BufferRef buffer =
       util::Buffer::wrap(first - reach.before, static_cast<size_t>(reach.before + reach.after), owner, writable);
   const int64_t offset = reach.before / static_cast<int64_t>(size_of(dtype));
-  const Tensor out(new TensorImpl(std::move(buffer), dtype, shape, strides, offset));
+  Tensor out(new TensorImpl(std::move(buffer), dtype, shape, strides, offset));
   *armed = true;
   return out;
 }

@@ -207,7 +207,7 @@ Tensor elements_at(const util::BufferRef& body, size_t position, const Header& h
   const size_t element = size_of(header.dtype);
   const bool aligned = position % element == 0 && reinterpret_cast<uintptr_t>(data) % element == 0;
   if (aligned && !header.swapped) return make_from_buffer(body, position, shape, header.dtype);
-  const Tensor copy = detail::from_bytes(data, shape, header.dtype, elements_of(shape));
+  Tensor copy = detail::from_bytes(data, shape, header.dtype, elements_of(shape));
   if (header.swapped) swap_bytes(copy);
   return copy;
 }
