@@ -120,6 +120,10 @@ Task<Stream> connect(Address address, Deadline& deadline) {
     } release{deadline};
     co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
     if (deadline.passed()) throw Error(ErrorCode::kTimeout, "can't connect to " + to_string(address) + " in time");
+    // Dialling a port that nobody has may, when that port is drawn for this end, meet itself.
+    ErrorInfo ignored;
+    if (!error && socket.local_endpoint(ignored) == endpoint && address.unix_path.empty())
+      error = asio::error::connection_refused;
     if (!error) co_return Stream(std::move(socket));
     if (error == asio::error::operation_aborted) break;
   }

@@ -268,14 +268,14 @@ void Server::State::count_refusal(const std::exception_ptr& failure) {
 
 bool Server::State::settle(Pass& pass, const Content& answer, bool failed) {
   Ticket& ticket = *pass.context.ticket;
-  TicketCall* call = pass.call.get();
-  if (call) call->finished->cancel();
-  if (!call) {
+  if (!pass.call) {
     if (ticket.state == Ticket::State::kExpired) return false;
     ticket.state = Ticket::State::kCaptured;
     if (failed) store.expire(ticket);  // nobody will learn its name
     return false;
   }
+  // Its end wakes those that wait for this call.
+  pass.call->finished.reset();
   if (--ticket.running == 0 && ticket.state == Ticket::State::kRunning) ticket.state = Ticket::State::kCaptured;
   if (failed) {
     ticket.calls.erase(ticket.calls.find(pass.name));

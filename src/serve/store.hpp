@@ -77,7 +77,7 @@ struct TicketCall {
   Content answer;
   size_t answer_bytes = 0;
   uint64_t sequence = 0;                                // of the update that has to be durable before it is answered
-  std::shared_ptr<boost::asio::steady_timer> finished;  // cancelled when the call has ended
+  std::shared_ptr<boost::asio::steady_timer> finished;  // while the call runs
 };
 
 struct Ticket {

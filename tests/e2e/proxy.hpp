@@ -160,12 +160,12 @@ class Proxy {
     const std::lock_guard lock(mutex_);
     const int roll = std::uniform_int_distribution<int>(0, 99)(random_);
     Mischief out = kPass;
-    for (const auto [below, what] : {std::pair{6, kDelay},
-                                     {11, kCutRequest},
-                                     {16, kCutResponse},
-                                     {21, kLoseResponse},
-                                     {31, kDuplicate},
-                                     {36, kReplay}})
+    for (const auto& [below, what] : {std::pair{6, kDelay},
+                                      {11, kCutRequest},
+                                      {16, kCutResponse},
+                                      {21, kLoseResponse},
+                                      {31, kDuplicate},
+                                      {36, kReplay}})
       if (roll < below) {
         out = what;
         break;

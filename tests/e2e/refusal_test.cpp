@@ -91,7 +91,9 @@ void expect_refused(const http::Response& answer, int status, const std::string&
   EXPECT_EQ(answer.headers.get("Content-Type"), "application/problem+json");
   const Json problem = Json::parse(io::testing::text(answer));
   EXPECT_EQ(problem["status"].as_int64(), status);
-  if (!code.empty()) EXPECT_EQ(problem["code"].as_string(), code);
+  if (!code.empty()) {
+    EXPECT_EQ(problem["code"].as_string(), code);
+  }
   EXPECT_THAT(problem["detail"].as_string(), HasSubstr(message));
 }
 

@@ -37,8 +37,9 @@ void vanish(uint16_t port, const std::string& request, int clients) {
   for (int i = 0; i < clients; ++i) {
     const auto socket = Socket::connect(port);
     ASSERT_TRUE(socket && socket->send(request)) << "client " << i << " can't reach the server";
+    if (i % 2 == 0) continue;
     std::string pending;
-    if (i % 2) ASSERT_NE(socket->receive(pending), "") << "client " << i << " got no answer";
+    ASSERT_NE(socket->receive(pending), "") << "client " << i << " got no answer";
   }
 }
 
@@ -135,7 +136,9 @@ TEST(Vanish, TenThousandClientsLeaveNothingAndHoldUpNobody) {
               most, after.kilobytes);
   std::printf("%.0f steps/s among %d vanishing clients/s, %.0f alone\n", busy, clients / kWindows, quiet);
   // The allocators of the sanitizers keep freed memory aside.
-  if (!kSanitized) EXPECT_LE(after.kilobytes, before.kilobytes * 1.05) << "resident kB, before " << before.kilobytes;
+  if (!kSanitized) {
+    EXPECT_LE(after.kilobytes, before.kilobytes * 1.05) << "resident kB, before " << before.kilobytes;
+  }
   EXPECT_LE(after.tensors, before.tensors * 1.05) << "bytes of tensors, before " << before.tensors;
   EXPECT_GT(measured.most_held, 100'000) << "the clients left nothing that had to be freed";
   EXPECT_GT(busy, quiet / 2) << "steps a second";
