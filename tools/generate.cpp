@@ -288,11 +288,17 @@ std::string script_type(ArgKind kind) {
   return "";
 }
 
+// Tensors at the end may come one by one or in an array.
+std::string script_parameter(const Op& op, size_t i) {
+  const Arg& arg = op.args[i];
+  if (i > 0 && i + 1 == op.args.size() && arg.kind == ArgKind::kTensors)
+    return "..." + camel(arg.name) + ": TensorLike[] | [readonly TensorLike[]]";
+  return camel(arg.name) + (arg.optional ? "?: " : ": ") + script_type(arg.kind);
+}
+
 std::string script_parameters(const Op& op, size_t first) {
   std::string text;
-  for (size_t i = first; i < op.args.size(); ++i)
-    text += (text.empty() ? "" : ", ") + camel(op.args[i].name) + (op.args[i].optional ? "?: " : ": ") +
-            script_type(op.args[i].kind);
+  for (size_t i = first; i < op.args.size(); ++i) text += (text.empty() ? "" : ", ") + script_parameter(op, i);
   return text;
 }
 

@@ -33,12 +33,47 @@ Tensor identity(int64_t n, DType dtype = DType::f32);
 inline Tensor ident(int64_t n, DType dtype = DType::f32) { return identity(n, dtype); }
 inline Tensor eye(int64_t n, DType dtype = DType::f32) { return identity(n, dtype); }
 
+// 0, 1, 2, ... in row order in `shape`, repeated `tiles[i]` times along each axis as `tile` does.
+Tensor iota(const Dims& shape, const Dims& tiles = {}, DType dtype = DType::f32);
+
 // Uniform in [0, 1) with 24 random bits (11 in float16, 8 in bfloat16), from the stream that
 // manual_seed starts.
 Tensor rand(const Dims& shape, DType dtype = DType::f32);
 
 // Normal with mean 0 and variance 1, from the stream that manual_seed starts.
 Tensor randn(const Dims& shape, DType dtype = DType::f32);
+
+// Uniform from `low` to `high`, from the stream that manual_seed starts.
+Tensor uniform(const Dims& shape, double low = 0.0, double high = 1.0, DType dtype = DType::f32);
+
+// Normal with the given mean and standard deviation, from the stream that manual_seed starts.
+Tensor normal(const Dims& shape, double mean = 0.0, double std = 1.0, DType dtype = DType::f32);
+
+// 1 with probability `p`, else 0, from the stream that manual_seed starts.
+Tensor bernoulli(const Dims& shape, double p = 0.5, DType dtype = DType::f32);
+
+// Whole numbers from `low` up to but not including `high`, all as likely, from the stream that
+// manual_seed starts.
+Tensor randint(int64_t low, int64_t high, const Dims& shape, DType dtype = DType::i64);
+
+// The numbers 0 to n - 1 in random order, from the stream that manual_seed starts.
+Tensor randperm(int64_t n, DType dtype = DType::i64);
+
+// Weights uniform within gain * sqrt(6 / (fan_in + fan_out)); fans of 0 are counted for a shape
+// [out, in, ...] (Glorot and Bengio, 2010).
+Tensor xavier_uniform(const Dims& shape, double fan_in = 0.0, double fan_out = 0.0, double gain = 1.0, DType dtype = DType::f32);
+
+// Weights with mean 0 and standard deviation gain * sqrt(2 / (fan_in + fan_out)); fans of 0 are
+// counted for a shape [out, in, ...] (Glorot and Bengio, 2010).
+Tensor xavier_normal(const Dims& shape, double fan_in = 0.0, double fan_out = 0.0, double gain = 1.0, DType dtype = DType::f32);
+
+// Weights uniform within sqrt(6 / ((1 + slope * slope) * fan_in)), for layers followed by a leaky
+// ReLU of that slope; a fan of 0 is counted for a shape [out, in, ...] (He and others, 2015).
+Tensor kaiming_uniform(const Dims& shape, double fan_in = 0.0, double slope = 0.0, DType dtype = DType::f32);
+
+// Weights with mean 0 and variance 2 / ((1 + slope * slope) * fan_in), for layers followed by a
+// leaky ReLU of that slope; a fan of 0 is counted for a shape [out, in, ...] (He and others, 2015).
+Tensor kaiming_normal(const Dims& shape, double fan_in = 0.0, double slope = 0.0, DType dtype = DType::f32);
 
 // -x.
 Tensor negative(const Tensor& tensor);
@@ -363,6 +398,22 @@ Tensor astype(const Tensor& tensor, DType dtype);
 Tensor matmul(const Tensor& tensor, const Tensor& other);
 inline Tensor mm(const Tensor& tensor, const Tensor& other) { return matmul(tensor, other); }
 
+// The p-norm over `axes`, all of them when empty, without overflow: the sum of |x| to the power p,
+// to the power 1/p. For infinity the largest |x|, for -infinity the smallest, for 0 the number of
+// elements that aren't 0. Integers give float32. The gradient at 0 is 0.
+Tensor norm(const Tensor& tensor, double p = 2.0, const Dims& axes = {}, bool keep_dims = false);
+
+// x divided by its p-norm along `axis`, or by `epsilon` where the norm is smaller. Integers give
+// float32.
+Tensor normalize(const Tensor& tensor, double p = 2.0, int64_t axis = 1, double epsilon = 1e-12);
+
+// Einstein's sum as NumPy writes it, "ij,jk->ik": products over the letters, summed over those that
+// the result leaves out. A letter twice in one operand is its diagonal, `...` stands for any axes,
+// sizes of 1 broadcast; without an arrow the result has the letters that occur once, in
+// alphabetical order. Done by matrix products of two operands at a time, those that leave the least
+// first.
+Tensor einsum(const std::string& equation, const std::vector<Tensor>& tensors);
+
 // The cross-correlation of [N, C, H, W] with a filter [O, C / groups, kH, kW], plus a bias [O] if
 // there is one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation`
 // stands for both axes.
@@ -391,6 +442,18 @@ Tensor max_pool2d_gradient(const Tensor& gradient, const Tensor& tensor, const D
 
 // The elements of `values` that stand where max_pool2d's windows have their first maximum.
 Tensor max_pool2d_gather(const Tensor& values, const Tensor& tensor, const Dims& kernel, const Dims& stride = {}, const Dims& padding = {0, 0});
+
+// The cross-correlation of [N, C, L] with a filter [O, C / groups, k], plus a bias [O] if there is
+// one; `padding` zeros are on both sides.
+Tensor conv1d(const Tensor& tensor, const Tensor& filter, const Tensor& bias = {}, int64_t stride = 1, int64_t padding = 0, int64_t dilation = 1, int64_t groups = 1);
+
+// The mean of each window of [N, C, L]. Stride 0 stands for the kernel's; padding counts as zeros,
+// and is at most half of the kernel.
+Tensor avg_pool1d(const Tensor& tensor, int64_t kernel, int64_t stride = 0, int64_t padding = 0);
+
+// The maximum of each window of [N, C, L], NaN if it holds one. Stride 0 stands for the kernel's;
+// padding never wins, and is at most half of the kernel.
+Tensor max_pool1d(const Tensor& tensor, int64_t kernel, int64_t stride = 0, int64_t padding = 0);
 
 // Integer labels of any shape as rows of `classes` zeros with a one at the label; float32 along a
 // new last axis.

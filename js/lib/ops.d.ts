@@ -48,6 +48,12 @@ export declare function ident(n: number, dtype?: DType): Tensor
 export declare function eye(n: number, dtype?: DType): Tensor
 
 /**
+ * 0, 1, 2, ... in row order in `shape`, repeated `tiles[i]` times along each axis as `tile` does. Defaults:
+ * tiles = [], dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function iota(shape: Sizes, tiles?: Sizes, dtype?: DType): Tensor
+
+/**
  * Uniform in [0, 1) with 24 random bits (11 in float16, 8 in bfloat16), from the stream that manual_seed
  * starts. Defaults: dtype = 'float32'. Not differentiable: has no tensor inputs.
  */
@@ -58,6 +64,92 @@ export declare function rand(shape: Sizes, dtype?: DType): Tensor
  * Not differentiable: has no tensor inputs.
  */
 export declare function randn(shape: Sizes, dtype?: DType): Tensor
+
+/**
+ * Uniform from `low` to `high`, from the stream that manual_seed starts. Defaults: low = 0.0, high = 1.0,
+ * dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function uniform(shape: Sizes, low?: number, high?: number, dtype?: DType): Tensor
+
+/**
+ * Normal with the given mean and standard deviation, from the stream that manual_seed starts. Defaults: mean
+ * = 0.0, std = 1.0, dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function normal(shape: Sizes, mean?: number, std?: number, dtype?: DType): Tensor
+
+/**
+ * 1 with probability `p`, else 0, from the stream that manual_seed starts. Defaults: p = 0.5, dtype =
+ * 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function bernoulli(shape: Sizes, p?: number, dtype?: DType): Tensor
+
+/**
+ * Whole numbers from `low` up to but not including `high`, all as likely, from the stream that manual_seed
+ * starts. Defaults: dtype = 'int64'. Not differentiable: has no tensor inputs.
+ */
+export declare function randint(low: number, high: number, shape: Sizes, dtype?: DType): Tensor
+
+/**
+ * The numbers 0 to n - 1 in random order, from the stream that manual_seed starts. Defaults: dtype = 'int64'.
+ * Not differentiable: has no tensor inputs.
+ */
+export declare function randperm(n: number, dtype?: DType): Tensor
+
+/**
+ * Weights uniform within gain * sqrt(6 / (fan_in + fan_out)); fans of 0 are counted for a shape [out, in,
+ * ...] (Glorot and Bengio, 2010). Defaults: fanIn = 0.0, fanOut = 0.0, gain = 1.0, dtype = 'float32'. Not
+ * differentiable: has no tensor inputs.
+ */
+export declare function xavierUniform(shape: Sizes, fanIn?: number, fanOut?: number, gain?: number, dtype?: DType): Tensor
+
+/**
+ * Weights uniform within gain * sqrt(6 / (fan_in + fan_out)); fans of 0 are counted for a shape [out, in,
+ * ...] (Glorot and Bengio, 2010). Defaults: fanIn = 0.0, fanOut = 0.0, gain = 1.0, dtype = 'float32'. Not
+ * differentiable: has no tensor inputs.
+ */
+export declare function xavier_uniform(shape: Sizes, fanIn?: number, fanOut?: number, gain?: number, dtype?: DType): Tensor
+
+/**
+ * Weights with mean 0 and standard deviation gain * sqrt(2 / (fan_in + fan_out)); fans of 0 are counted for a
+ * shape [out, in, ...] (Glorot and Bengio, 2010). Defaults: fanIn = 0.0, fanOut = 0.0, gain = 1.0, dtype =
+ * 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function xavierNormal(shape: Sizes, fanIn?: number, fanOut?: number, gain?: number, dtype?: DType): Tensor
+
+/**
+ * Weights with mean 0 and standard deviation gain * sqrt(2 / (fan_in + fan_out)); fans of 0 are counted for a
+ * shape [out, in, ...] (Glorot and Bengio, 2010). Defaults: fanIn = 0.0, fanOut = 0.0, gain = 1.0, dtype =
+ * 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function xavier_normal(shape: Sizes, fanIn?: number, fanOut?: number, gain?: number, dtype?: DType): Tensor
+
+/**
+ * Weights uniform within sqrt(6 / ((1 + slope * slope) * fan_in)), for layers followed by a leaky ReLU of
+ * that slope; a fan of 0 is counted for a shape [out, in, ...] (He and others, 2015). Defaults: fanIn = 0.0,
+ * slope = 0.0, dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function kaimingUniform(shape: Sizes, fanIn?: number, slope?: number, dtype?: DType): Tensor
+
+/**
+ * Weights uniform within sqrt(6 / ((1 + slope * slope) * fan_in)), for layers followed by a leaky ReLU of
+ * that slope; a fan of 0 is counted for a shape [out, in, ...] (He and others, 2015). Defaults: fanIn = 0.0,
+ * slope = 0.0, dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function kaiming_uniform(shape: Sizes, fanIn?: number, slope?: number, dtype?: DType): Tensor
+
+/**
+ * Weights with mean 0 and variance 2 / ((1 + slope * slope) * fan_in), for layers followed by a leaky ReLU of
+ * that slope; a fan of 0 is counted for a shape [out, in, ...] (He and others, 2015). Defaults: fanIn = 0.0,
+ * slope = 0.0, dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function kaimingNormal(shape: Sizes, fanIn?: number, slope?: number, dtype?: DType): Tensor
+
+/**
+ * Weights with mean 0 and variance 2 / ((1 + slope * slope) * fan_in), for layers followed by a leaky ReLU of
+ * that slope; a fan of 0 is counted for a shape [out, in, ...] (He and others, 2015). Defaults: fanIn = 0.0,
+ * slope = 0.0, dtype = 'float32'. Not differentiable: has no tensor inputs.
+ */
+export declare function kaiming_normal(shape: Sizes, fanIn?: number, slope?: number, dtype?: DType): Tensor
 
 /**
  * -x. Differentiable.
@@ -673,6 +765,28 @@ export declare function matmul(tensor: TensorLike, other: TensorLike): Tensor
 export declare function mm(tensor: TensorLike, other: TensorLike): Tensor
 
 /**
+ * The p-norm over `axes`, all of them when empty, without overflow: the sum of |x| to the power p, to the
+ * power 1/p. For infinity the largest |x|, for -infinity the smallest, for 0 the number of elements that
+ * aren't 0. Integers give float32. The gradient at 0 is 0. Defaults: p = 2.0, axes = [], keepDims = false.
+ * Differentiable.
+ */
+export declare function norm(tensor: TensorLike, p?: number, axes?: Sizes, keepDims?: boolean): Tensor
+
+/**
+ * x divided by its p-norm along `axis`, or by `epsilon` where the norm is smaller. Integers give float32.
+ * Defaults: p = 2.0, axis = 1, epsilon = 1e-12. Differentiable.
+ */
+export declare function normalize(tensor: TensorLike, p?: number, axis?: number, epsilon?: number): Tensor
+
+/**
+ * Einstein's sum as NumPy writes it, "ij,jk->ik": products over the letters, summed over those that the
+ * result leaves out. A letter twice in one operand is its diagonal, `...` stands for any axes, sizes of 1
+ * broadcast; without an arrow the result has the letters that occur once, in alphabetical order. Done by
+ * matrix products of two operands at a time, those that leave the least first. Differentiable.
+ */
+export declare function einsum(equation: string, ...tensors: TensorLike[] | [readonly TensorLike[]]): Tensor
+
+/**
  * The cross-correlation of [N, C, H, W] with a filter [O, C / groups, kH, kW], plus a bias [O] if there is
  * one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation` stands for both
  * axes. Defaults: stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
@@ -722,6 +836,25 @@ export declare function maxPool2dGradient(gradient: TensorLike, tensor: TensorLi
  * [], padding = [0, 0]. Differentiable.
  */
 export declare function maxPool2dGather(values: TensorLike, tensor: TensorLike, kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
+
+/**
+ * The cross-correlation of [N, C, L] with a filter [O, C / groups, k], plus a bias [O] if there is one;
+ * `padding` zeros are on both sides. Defaults: stride = 1, padding = 0, dilation = 1, groups = 1.
+ * Differentiable.
+ */
+export declare function conv1d(tensor: TensorLike, filter: TensorLike, bias?: TensorLike, stride?: number, padding?: number, dilation?: number, groups?: number): Tensor
+
+/**
+ * The mean of each window of [N, C, L]. Stride 0 stands for the kernel's; padding counts as zeros, and is at
+ * most half of the kernel. Defaults: stride = 0, padding = 0. Differentiable.
+ */
+export declare function avgPool1d(tensor: TensorLike, kernel: number, stride?: number, padding?: number): Tensor
+
+/**
+ * The maximum of each window of [N, C, L], NaN if it holds one. Stride 0 stands for the kernel's; padding
+ * never wins, and is at most half of the kernel. Defaults: stride = 0, padding = 0. Differentiable.
+ */
+export declare function maxPool1d(tensor: TensorLike, kernel: number, stride?: number, padding?: number): Tensor
 
 /**
  * Integer labels of any shape as rows of `classes` zeros with a one at the label; float32 along a new last
@@ -1445,6 +1578,18 @@ export interface TensorOps {
    */
   mm(other: TensorLike): Tensor
   /**
+   * The p-norm over `axes`, all of them when empty, without overflow: the sum of |x| to the power p, to the
+   * power 1/p. For infinity the largest |x|, for -infinity the smallest, for 0 the number of elements that
+   * aren't 0. Integers give float32. The gradient at 0 is 0. Defaults: p = 2.0, axes = [], keepDims = false.
+   * Differentiable.
+   */
+  norm(p?: number, axes?: Sizes, keepDims?: boolean): Tensor
+  /**
+   * x divided by its p-norm along `axis`, or by `epsilon` where the norm is smaller. Integers give float32.
+   * Defaults: p = 2.0, axis = 1, epsilon = 1e-12. Differentiable.
+   */
+  normalize(p?: number, axis?: number, epsilon?: number): Tensor
+  /**
    * The cross-correlation of [N, C, H, W] with a filter [O, C / groups, kH, kW], plus a bias [O] if there is
    * one; `padding` zeros are on both sides. One number in `stride`, `padding` or `dilation` stands for both
    * axes. Defaults: stride = [1, 1], padding = [0, 0], dilation = [1, 1], groups = 1. Differentiable.
@@ -1487,6 +1632,22 @@ export interface TensorOps {
    * = [], padding = [0, 0]. Differentiable.
    */
   maxPool2dGather(tensor: TensorLike, kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
+  /**
+   * The cross-correlation of [N, C, L] with a filter [O, C / groups, k], plus a bias [O] if there is one;
+   * `padding` zeros are on both sides. Defaults: stride = 1, padding = 0, dilation = 1, groups = 1.
+   * Differentiable.
+   */
+  conv1d(filter: TensorLike, bias?: TensorLike, stride?: number, padding?: number, dilation?: number, groups?: number): Tensor
+  /**
+   * The mean of each window of [N, C, L]. Stride 0 stands for the kernel's; padding counts as zeros, and is
+   * at most half of the kernel. Defaults: stride = 0, padding = 0. Differentiable.
+   */
+  avgPool1d(kernel: number, stride?: number, padding?: number): Tensor
+  /**
+   * The maximum of each window of [N, C, L], NaN if it holds one. Stride 0 stands for the kernel's; padding
+   * never wins, and is at most half of the kernel. Defaults: stride = 0, padding = 0. Differentiable.
+   */
+  maxPool1d(kernel: number, stride?: number, padding?: number): Tensor
   /**
    * Integer labels of any shape as rows of `classes` zeros with a one at the label; float32 along a new last
    * axis. Not differentiable: labels have no gradient.

@@ -318,9 +318,18 @@ function convert(name, arg, value, operands, numbers) {
   }
 }
 
+// Tensors at the end may be given one by one instead of in an array: einsum('ij,jk->ik', a, b).
+function gathered(args, given) {
+  const last = args.length - 1
+  if (last < 1 || args[last].kind !== 'tensors') return given
+  const inArray = given.length === args.length && Array.isArray(given[last]) && given[last].some((item) => item instanceof Tensor)
+  return inArray ? given : [...given.slice(0, last), given.slice(last)]
+}
+
 /** A function of tensors and other arguments, as `args` says: `run` gets handles and gives one, or an array of them. */
 export function makeFunction(run, name, args) {
-  return (...given) => {
+  return (...all) => {
+    const given = gathered(args, all)
     if (given.length > args.length) throw new ShumaiError(`${name}: takes at most ${args.length} arguments, got ${given.length}`)
     const made = []
     const operands = makeTensors(args, given, made)

@@ -26,6 +26,10 @@ const samples = {
   gather: [square(), [[0, 1]]], scatter: [square(), [[0, 1]], 5], scatterAdd: [square(), [[0, 1]], 5], topk: [square(), 1], cumsum: [square(), 0],
   tile: [square(), [2, 1]], roll: [square(), 1], split: [square(), 1], padConstant: [square(), [1, 0], [0, 1]], undiagonal: [sm.ones([2]), [2, 2]],
   batchNorm: [square(), sm.zeros([2]), sm.ones([2])],
+  iota: [[2, 3], [2]], uniform: [[2]], normal: [[2]], bernoulli: [[2]], randint: [0, 5, [2]], randperm: [4],
+  xavierUniform: [[2, 3]], xavierNormal: [[2, 3]], kaimingUniform: [[2, 3]], kaimingNormal: [[2, 3]], einsum: ['ij,jk->ik', square(), square()],
+  conv1d: [sm.ones([1, 1, 4]), sm.ones([1, 1, 2])], avgPool1d: [sm.ones([1, 1, 4]), 2], maxPool1d: [sm.ones([1, 1, 4]), 2],
+  groupNorm: [square(), 1], dropout: [square()],
   window: [square(), [0, 1], [2, 1], [1, 1]], assignWindow: [square(), 5, [0, 1], [2, 1], [1, 1]],
 }
 

@@ -42,6 +42,12 @@ Tensor identity(int64_t n, DType dtype) {
   return ops::run(op, {}, attrs);
 }
 
+Tensor iota(const Dims& shape, const Dims& tiles, DType dtype) {
+  static const ops::Op& op = ops::find("iota");
+  const ops::Attr attrs[] = {shape, tiles, dtype};
+  return ops::run(op, {}, attrs);
+}
+
 Tensor rand(const Dims& shape, DType dtype) {
   static const ops::Op& op = ops::find("rand");
   const ops::Attr attrs[] = {shape, dtype};
@@ -51,6 +57,60 @@ Tensor rand(const Dims& shape, DType dtype) {
 Tensor randn(const Dims& shape, DType dtype) {
   static const ops::Op& op = ops::find("randn");
   const ops::Attr attrs[] = {shape, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor uniform(const Dims& shape, double low, double high, DType dtype) {
+  static const ops::Op& op = ops::find("uniform");
+  const ops::Attr attrs[] = {shape, low, high, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor normal(const Dims& shape, double mean, double std, DType dtype) {
+  static const ops::Op& op = ops::find("normal");
+  const ops::Attr attrs[] = {shape, mean, std, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor bernoulli(const Dims& shape, double p, DType dtype) {
+  static const ops::Op& op = ops::find("bernoulli");
+  const ops::Attr attrs[] = {shape, p, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor randint(int64_t low, int64_t high, const Dims& shape, DType dtype) {
+  static const ops::Op& op = ops::find("randint");
+  const ops::Attr attrs[] = {low, high, shape, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor randperm(int64_t n, DType dtype) {
+  static const ops::Op& op = ops::find("randperm");
+  const ops::Attr attrs[] = {n, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor xavier_uniform(const Dims& shape, double fan_in, double fan_out, double gain, DType dtype) {
+  static const ops::Op& op = ops::find("xavier_uniform");
+  const ops::Attr attrs[] = {shape, fan_in, fan_out, gain, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor xavier_normal(const Dims& shape, double fan_in, double fan_out, double gain, DType dtype) {
+  static const ops::Op& op = ops::find("xavier_normal");
+  const ops::Attr attrs[] = {shape, fan_in, fan_out, gain, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor kaiming_uniform(const Dims& shape, double fan_in, double slope, DType dtype) {
+  static const ops::Op& op = ops::find("kaiming_uniform");
+  const ops::Attr attrs[] = {shape, fan_in, slope, dtype};
+  return ops::run(op, {}, attrs);
+}
+
+Tensor kaiming_normal(const Dims& shape, double fan_in, double slope, DType dtype) {
+  static const ops::Op& op = ops::find("kaiming_normal");
+  const ops::Attr attrs[] = {shape, fan_in, slope, dtype};
   return ops::run(op, {}, attrs);
 }
 
@@ -789,6 +849,31 @@ Tensor matmul(const Tensor& tensor, const Tensor& other) {
 Tensor Tensor::matmul(const Tensor& other) const { return sm::matmul(*this, other); }
 Tensor Tensor::mm(const Tensor& other) const { return sm::matmul(*this, other); }
 
+Tensor norm(const Tensor& tensor, double p, const Dims& axes, bool keep_dims) {
+  static const ops::Op& op = ops::find("norm");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {p, axes, keep_dims};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::norm(double p, const Dims& axes, bool keep_dims) const { return sm::norm(*this, p, axes, keep_dims); }
+
+Tensor normalize(const Tensor& tensor, double p, int64_t axis, double epsilon) {
+  static const ops::Op& op = ops::find("normalize");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {p, axis, epsilon};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::normalize(double p, int64_t axis, double epsilon) const { return sm::normalize(*this, p, axis, epsilon); }
+
+Tensor einsum(const std::string& equation, const std::vector<Tensor>& tensors) {
+  static const ops::Op& op = ops::find("einsum");
+  std::vector<const Tensor*> inputs;
+  inputs.reserve(tensors.size());
+  for (const Tensor& item : tensors) inputs.push_back(&item);
+  const ops::Attr attrs[] = {equation};
+  return ops::run(op, inputs, attrs);
+}
+
 Tensor conv2d(const Tensor& tensor, const Tensor& filter, const Tensor& bias, const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) {
   static const ops::Op& op = ops::find("conv2d");
   const Tensor* const inputs[] = {&tensor, &filter, &bias};
@@ -852,6 +937,30 @@ Tensor max_pool2d_gather(const Tensor& values, const Tensor& tensor, const Dims&
   return ops::run(op, inputs, attrs);
 }
 Tensor Tensor::max_pool2d_gather(const Tensor& tensor, const Dims& kernel, const Dims& stride, const Dims& padding) const { return sm::max_pool2d_gather(*this, tensor, kernel, stride, padding); }
+
+Tensor conv1d(const Tensor& tensor, const Tensor& filter, const Tensor& bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups) {
+  static const ops::Op& op = ops::find("conv1d");
+  const Tensor* const inputs[] = {&tensor, &filter, &bias};
+  const ops::Attr attrs[] = {stride, padding, dilation, groups};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::conv1d(const Tensor& filter, const Tensor& bias, int64_t stride, int64_t padding, int64_t dilation, int64_t groups) const { return sm::conv1d(*this, filter, bias, stride, padding, dilation, groups); }
+
+Tensor avg_pool1d(const Tensor& tensor, int64_t kernel, int64_t stride, int64_t padding) {
+  static const ops::Op& op = ops::find("avg_pool1d");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {kernel, stride, padding};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::avg_pool1d(int64_t kernel, int64_t stride, int64_t padding) const { return sm::avg_pool1d(*this, kernel, stride, padding); }
+
+Tensor max_pool1d(const Tensor& tensor, int64_t kernel, int64_t stride, int64_t padding) {
+  static const ops::Op& op = ops::find("max_pool1d");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {kernel, stride, padding};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::max_pool1d(int64_t kernel, int64_t stride, int64_t padding) const { return sm::max_pool1d(*this, kernel, stride, padding); }
 
 Tensor one_hot(const Tensor& labels, int64_t classes) {
   static const ops::Op& op = ops::find("one_hot");

@@ -1,68 +1,16 @@
 #include <cmath>
-#include <mutex>
-#include <numbers>
-#include <random>
 
 #include "kernels/elementwise.hpp"
-#include "kernels/types.hpp"
 #include "ops/common.hpp"
+#include "ops/generated.hpp"
 #include "shumai/ops.hpp"
-#include "shumai/random.hpp"
-#include "util/philox.hpp"
 
-namespace sm {
-namespace {
-
-std::mutex random_mutex;
-
-RandomState& state() {
-  static RandomState instance = [] {
-    std::random_device device;
-    return RandomState{(uint64_t{device()} << 32) | device(), 0};
-  }();
-  return instance;
-}
-
-// Reserves `blocks` of the stream.
-RandomState draw(uint64_t blocks) {
-  const std::lock_guard lock(random_mutex);
-  const RandomState mine = state();
-  state().position += blocks;
-  return mine;
-}
-
-}  // namespace
-
-void manual_seed(uint64_t seed) { set_random_state({seed, 0}); }
-
-RandomState random_state() {
-  const std::lock_guard lock(random_mutex);
-  return state();
-}
-
-void set_random_state(RandomState next) {
-  const std::lock_guard lock(random_mutex);
-  state() = next;
-}
-
-namespace ops {
+namespace sm::ops {
 namespace {
 
 Tensor filled(const Shape& shape, DType dtype, double value) {
   Tensor out = make_tensor(shape, dtype);
   kernels::fill(out, value);
-  return out;
-}
-
-// Fills with f(index).
-template <class F>
-Tensor generated(const Shape& shape, DType dtype, F f) {
-  Tensor out = make_tensor(shape, dtype);
-  kernels::with_type(dtype, [&](auto type) {
-    using T = typename decltype(type)::type;
-    T* to = out.impl()->as<T>();
-    for (int64_t i = 0, n = out.elements(); i < n; ++i) to[i] = kernels::convert<T>(f(i));
-  });
   return out;
 }
 
@@ -92,43 +40,33 @@ Tensor identity_forward(const Call& call) {
   return generated(Shape{n, n}, call.dtype(1), [n](int64_t i) { return i / n == i % n ? 1.0 : 0.0; });
 }
 
-void require_floating(const Call& call, DType dtype) {
-  if (!is_floating(dtype)) reject_dtype(call.op, "a floating-point dtype", dtype);
+// Counts in row order through `shape`, tiled as `tile` does.
+Tensor iota_forward(const Call& call) {
+  Shape shape = call.dims(0);
+  Dims tiles = call.dims(1);
+  while (shape.size() < tiles.size()) shape.insert(0, 1);
+  while (tiles.size() < shape.size()) tiles.insert(0, 1);
+  const Tensor once = reshape(arange(0, static_cast<double>(elements_of(shape)), 1, call.dtype(2)), shape);
+  return tile(once, tiles);
 }
 
-// Element i comes from word i of the stream, so a prefix of a longer draw is the shorter one.
-Tensor rand_forward(const Call& call) {
-  const Shape& shape = call.dims(0);
-  require_floating(call, call.dtype(1));
-  const RandomState from = draw(static_cast<uint64_t>((elements_of(shape) + 3) / 4));
-  // More bits than the dtype holds would round up to 1.
-  const int bits = call.dtype(1) == DType::bf16 ? 8 : call.dtype(1) == DType::f16 ? 11 : 24;
-  const double unit = std::exp2(-bits);
-  std::array<uint32_t, 4> block{};
-  return generated(shape, call.dtype(1), [&](int64_t i) {
-    if (i % 4 == 0) block = util::philox(from.seed, from.position + static_cast<uint64_t>(i / 4));
-    return static_cast<double>(block[i % 4] >> (32 - bits)) * unit;
-  });
-}
-
-// Box and Muller's transform of two uniform values into two normal ones (1958).
-Tensor randn_forward(const Call& call) {
-  const Shape& shape = call.dims(0);
-  require_floating(call, call.dtype(1));
-  const RandomState from = draw(static_cast<uint64_t>((elements_of(shape) + 3) / 4));
-  std::array<double, 4> values{};
-  return generated(shape, call.dtype(1), [&](int64_t i) {
-    if (i % 4 == 0) {
-      const auto block = util::philox(from.seed, from.position + static_cast<uint64_t>(i / 4));
-      for (int pair = 0; pair < 4; pair += 2) {
-        const double radius = std::sqrt(-2 * std::log((static_cast<double>(block[pair]) + 1) * 0x1p-32));
-        const double angle = 2 * std::numbers::pi * static_cast<double>(block[pair + 1]) * 0x1p-32;
-        values[pair] = radius * std::cos(angle);
-        values[pair + 1] = radius * std::sin(angle);
-      }
+RefArray iota_reference(const RefCall& c) {
+  const Shape& shape = c.dims(0);
+  Dims tiles = c.dims(1);
+  while (tiles.size() < shape.size()) tiles.insert(0, 1);
+  RefArray out;
+  for (int i = 0; i < tiles.size(); ++i)
+    out.shape.push_back(tiles[i] * (i < tiles.size() - shape.size() ? 1 : shape[i - tiles.size() + shape.size()]));
+  for (int64_t flat = 0; flat < elements_of(out.shape); ++flat) {
+    int64_t rest = flat, value = 0, step = 1;
+    for (int i = out.shape.size() - 1, mine = shape.size() - 1; mine >= 0; --i, --mine) {
+      value += rest % out.shape[i] % shape[mine] * step;
+      step *= shape[mine];
+      rest /= out.shape[i];
     }
-    return values[i % 4];
-  });
+    out.data.push_back(static_cast<double>(value));
+  }
+  return out;
 }
 
 RefArray counted(const RefCall& c, int64_t count, double (*f)(const RefCall&, int64_t)) {
@@ -222,28 +160,21 @@ std::span<const Op> make_ops() {
              return out;
            },
        .samples = {{}, {{{}, {int64_t{3}, DType::f64}}, {{}, {int64_t{0}, DType::f32}}}}},
-      {.name = "rand",
-       .js = "rand",
-       .args = {dims_arg("shape"), kDType},
-       .doc = "Uniform in [0, 1) with 24 random bits (11 in float16, 8 in bfloat16), from the stream that manual_seed "
-              "starts.",
-       .forward = rand_forward,
+      {.name = "iota",
+       .js = "iota",
+       .args = {dims_arg("shape"), dims_arg("tiles", Dims()), kDType},
+       .doc = "0, 1, 2, ... in row order in `shape`, repeated `tiles[i]` times along each axis as `tile` does.",
+       .forward = iota_forward,
        .gradient = kFixed,
-       .reference = Reference::none(),
-       .samples = {},
-       .dtypes = DTypes::kFloating},
-      {.name = "randn",
-       .js = "randn",
-       .args = {dims_arg("shape"), kDType},
-       .doc = "Normal with mean 0 and variance 1, from the stream that manual_seed starts.",
-       .forward = randn_forward,
-       .gradient = kFixed,
-       .reference = Reference::none(),
-       .samples = {},
-       .dtypes = DTypes::kFloating},
+       .reference = iota_reference,
+       .samples = {{},
+                   {{{}, {Dims{2, 3}, Dims(), DType::f32}},
+                    {{}, {Dims{2, 2}, Dims{2}, DType::i64}},
+                    {{}, {Dims{2}, Dims{3, 2}, DType::f64}},
+                    {{}, {Dims{0, 2}, Dims{2}, DType::f32}},
+                    {{}, {Dims(), Dims(), DType::f32}}}}},
   };
   return rows;
 }
 
-}  // namespace ops
-}  // namespace sm
+}  // namespace sm::ops

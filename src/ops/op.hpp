@@ -236,6 +236,10 @@ std::span<const Op> sort_ops();
 std::span<const Op> scan_ops();
 std::span<const Op> rearrange_ops();
 std::span<const Op> nn_ops();
+std::span<const Op> random_ops();
+std::span<const Op> conv1d_ops();
+std::span<const Op> linalg_ops();
+std::span<const Op> einsum_ops();
 std::span<const Op> attention_ops();
 
 }  // namespace sm::ops
