@@ -3,7 +3,7 @@ import type { TensorOps } from './lib/ops.js'
 
 export * from './lib/ops.js'
 export * from './lib/indexing.js'
-export { avgPool2d, clamp, clip, conv2d, conv2dBackwardData, conv2dBackwardFilter, maxPool2d, opToFlops, var, variance } from './lib/forms.js'
+export { avgPool2d, clamp, clip, conv2d, conv2dBackwardData, conv2dBackwardFilter, maxPool2d, norm, opToFlops, var, variance } from './lib/forms.js'
 export * as io from './lib/io.js'
 export * as loss from './lib/loss.js'
 export * as module from './lib/module.js'

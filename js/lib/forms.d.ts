@@ -33,6 +33,11 @@ export declare function variance(tensor: TensorLike, axes?: Sizes, keepDims?: bo
 export declare function variance(tensor: TensorLike, axes: Sizes, bias: boolean, keepDims: boolean): Tensor
 export { variance as var }
 
+/** The p-norm over `axes`, all of them when empty; p may be Infinity. */
+export declare function norm(tensor: TensorLike, p?: number, axes?: Sizes, keepDims?: boolean): Tensor
+/** The original's form. */
+export declare function norm(tensor: TensorLike, axes: readonly number[] | BigInt64Array, p?: number, keepDims?: boolean): Tensor
+
 /**
  * Floating-point operations of one call of an operation: two for each product of a matrix product or a convolution, else
  * one for each element of the largest tensor.
@@ -50,6 +55,8 @@ declare module '../index.js' {
     maxPool2d(kernel: Sizes, stride?: Sizes, padding?: Sizes): Tensor
     clip(low: number | Tensor, high: number | Tensor): Tensor
     clamp(low: number | Tensor, high: number | Tensor): Tensor
+    norm(p?: number, axes?: Sizes, keepDims?: boolean): Tensor
+    norm(axes: readonly number[] | BigInt64Array, p?: number, keepDims?: boolean): Tensor
     variance(axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
     variance(axes: Sizes, bias: boolean, keepDims: boolean): Tensor
     var(axes?: Sizes, keepDims?: boolean, correction?: number): Tensor

@@ -61,7 +61,14 @@ export function variance(x, axes, keepDims, correction) {
   return typeof correction === 'boolean' ? ops.variance(x, axes, correction, Number(!keepDims)) : ops.variance(x, axes, keepDims, correction)
 }
 
-const forms = { conv2d, avgPool2d, maxPool2d, clip, clamp: clip, variance, var: variance }
+const isAxes = (value) => Array.isArray(value) || ArrayBuffer.isView(value)
+
+/** norm(x, p = 2, axes?, keepDims = false), or the original's (x, axes, p = 2, keep_dims). */
+export function norm(x, p, axes, ...rest) {
+  return isAxes(p) ? ops.norm(x, axes, p, ...rest) : ops.norm(x, p, axes, ...rest)
+}
+
+const forms = { conv2d, avgPool2d, maxPool2d, clip, clamp: clip, variance, var: variance, norm }
 for (const [name, form] of Object.entries(forms)) Tensor.prototype[name] = function (...rest) { return form(this, ...rest) }
 export { clip as clamp, variance as var }
 

@@ -145,3 +145,12 @@ test('new Tensor(data) is tensor(data)', () => {
   assert.ok(new sm.Tensor([[1, 2]]) instanceof sm.Tensor)
   assert.equal(new sm.Tensor(3).toFloat32(), 3)
 })
+
+test('norm takes axes before p, as the original', () => {
+  const x = sm.tensor([[3, -4], [6, 8]])
+  close(x.norm([1], 1), [7, 14])
+  close(sm.norm(x, [0], -Infinity, true), [3, 4])
+  close(sm.norm(x, []), Math.sqrt(125))
+  close(sm.norm(x, 1, [1]), [7, 14])
+  assert.deepEqual(sm.norm(x, [1], 2, true).shape, [2, 1])
+})
