@@ -20,6 +20,7 @@
 #include "shumai/random.hpp"
 #include "shumai/schedule.hpp"
 #include "shumai/shape.hpp"
+#include "shumai/stats.hpp"
 #include "shumai/task.hpp"
 #include "shumai/tensor.hpp"
 #include "shumai/util.hpp"

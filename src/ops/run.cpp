@@ -2,6 +2,7 @@
 #include <cassert>
 #include <memory>
 
+#include "ops/measure.hpp"
 #include "ops/op.hpp"
 #include "shumai/error.hpp"
 #include "shumai/ops.hpp"
@@ -119,7 +120,9 @@ DType GradientCall::dtype(int i) const { return node_.slots()[i].dtype; }
 int GradientCall::count() const { return static_cast<int>(node_.count_); }
 const Attr& GradientCall::attr(int i) const { return node_.attrs_[i]; }
 
-Tensor run(const Op& op, Inputs inputs, Attrs attrs) {
+namespace {
+
+Tensor compute(const Op& op, Inputs inputs, Attrs attrs) {
   const Call call{op, inputs, attrs};
   bool record = false;
   if (op.gradient.has_rules() && grad_enabled())
@@ -136,6 +139,28 @@ Tensor run(const Op& op, Inputs inputs, Attrs attrs) {
   return out;
 }
 
-std::vector<Tensor> run_many(const Op& op, Inputs inputs, Attrs attrs) { return op.forward_many({op, inputs, attrs}); }
+// Apart, so that the usual path has no room to make for it.
+[[gnu::noinline]] Tensor compute_measured(const Op& op, Inputs inputs, Attrs attrs) {
+  Measure measure(op, inputs);
+  Tensor out = compute(op, inputs, attrs);
+  measure.finish({&out, 1});
+  return out;
+}
+
+}  // namespace
+
+Tensor run(const Op& op, Inputs inputs, Attrs attrs) {
+  if (collecting()) [[unlikely]]
+    return compute_measured(op, inputs, attrs);
+  return compute(op, inputs, attrs);
+}
+
+std::vector<Tensor> run_many(const Op& op, Inputs inputs, Attrs attrs) {
+  if (!collecting()) return op.forward_many({op, inputs, attrs});
+  Measure measure(op, inputs);
+  std::vector<Tensor> outputs = op.forward_many({op, inputs, attrs});
+  measure.finish(outputs);
+  return outputs;
+}
 
 }  // namespace sm::ops

@@ -1,6 +1,7 @@
 #include <future>
 
 #include "serve/testing.hpp"
+#include "shumai/stats.hpp"
 
 namespace sm::io {
 namespace {
@@ -235,6 +236,18 @@ TEST(Server, StatisticsCountAndMergeTheCallersOwn) {
   EXPECT_EQ(told["routes"]["forward"]["requests"].as_int64(), 2);
   EXPECT_EQ(told["routes"]["forward"]["errors"].as_int64(), 1);
   EXPECT_EQ(told["epoch"].as_int64(), 7);
+}
+
+TEST(Server, StatisticsShowOperationsWhileAllThreadsCollect) {
+  const Server server = echo_server();
+  {
+    const Stats stats;
+    const Stats::Scope everywhere(stats, Stats::Threads::kAll);
+    post(server.url() + "/forward", "[1]");
+    const Json told = Json::parse(text(send(server.url() + "/statistics")));
+    EXPECT_EQ(told["operations"]["mul"]["count"].as_int64(), 1) << told.dump();
+  }
+  EXPECT_FALSE(server.statistics().contains("operations"));
 }
 
 TEST(Server, StopLetsARunningRequestFinishAndRefusesLaterOnes) {

@@ -7,6 +7,7 @@
 
 #include "http/problem.hpp"
 #include "serve/server.hpp"
+#include "shumai/stats.hpp"
 #include "util/buffer.hpp"
 
 namespace sm::io {
@@ -66,6 +67,7 @@ Json Server::State::statistics() const {
   out["tickets"]["live"] = live_tickets.load();
   out["tickets"]["bytes"] = ticket_bytes.load();
   out["weights"] = weights_statistics();
+  if (const auto operations = Stats::of_all_threads()) out["operations"] = operations->to_json();
   if (saver) out["checkpoint"] = saver->report();
   out["tensor_bytes"] = util::Buffer::bytes_in_use();
   return out;
