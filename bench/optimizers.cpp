@@ -48,7 +48,8 @@ void measure(int64_t size, int calls) {
       {"rmsprop", sm::optim::RMSprop()},
   };
   for (const auto& [name, optimizer] : optimizers)
-    fmt::print("{{\"name\":\"{}_{}\",\"ns\":{}}}\n", name, size, nanoseconds(calls, [&] { optimizer(gradients); }));
+    fmt::print("{{\"name\":\"{}_{}\",\"ns\":{}}}\n", name, size,
+               nanoseconds(calls, [&update = optimizer, &gradients] { update(gradients); }));
   ComposedAdam composed;
   fmt::print("{{\"name\":\"adam_composed_{}\",\"ns\":{}}}\n", size,
              nanoseconds(calls, [&] { composed(weight, gradient); }));

@@ -282,7 +282,7 @@ TEST(Fonts, SplitsShareNoFamilyPackageOrFile) {
 }
 
 TEST(Fonts, PageListsEveryFamilyUnderItsSplit) {
-  std::ifstream file(fs::path(__FILE__).parent_path() / "fonts.md");
+  std::ifstream file(fs::path(DIGITS_SOURCE_DIR) / "fonts.md");
   const std::string page{std::istreambuf_iterator<char>(file), {}};
   const size_t held_out = page.find("## Held out");
   const size_t install = page.find("## To install");
