@@ -245,6 +245,9 @@ Tensor floor_divide(const Tensor& tensor, const Tensor& other);
 // The angle in radians of the point (b, a), from -pi to pi. Integers give float32.
 Tensor atan2(const Tensor& tensor, const Tensor& other);
 
+// log(exp(a) + exp(b)), broadcast, without overflow. Integers give float32.
+Tensor logaddexp(const Tensor& tensor, const Tensor& other);
+
 // a to the power b, broadcast. For integers the result is an integer and wraps around.
 Tensor power(const Tensor& tensor, const Tensor& other);
 inline Tensor pow(const Tensor& tensor, const Tensor& other) { return power(tensor, other); }

@@ -458,6 +458,11 @@ export declare function floorDivide(tensor: TensorLike, other: TensorLike): Tens
 export declare function atan2(tensor: TensorLike, other: TensorLike): Tensor
 
 /**
+ * log(exp(a) + exp(b)), broadcast, without overflow. Integers give float32. Differentiable.
+ */
+export declare function logaddexp(tensor: TensorLike, other: TensorLike): Tensor
+
+/**
  * a to the power b, broadcast. For integers the result is an integer and wraps around. Differentiable.
  */
 export declare function power(tensor: TensorLike, other: TensorLike): Tensor
@@ -1338,6 +1343,10 @@ export interface TensorOps {
    * The angle in radians of the point (b, a), from -pi to pi. Integers give float32. Differentiable.
    */
   atan2(other: TensorLike): Tensor
+  /**
+   * log(exp(a) + exp(b)), broadcast, without overflow. Integers give float32. Differentiable.
+   */
+  logaddexp(other: TensorLike): Tensor
   /**
    * a to the power b, broadcast. For integers the result is an integer and wraps around. Differentiable.
    */

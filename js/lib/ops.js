@@ -86,6 +86,7 @@ export const {
   mod,
   floorDivide,
   atan2,
+  logaddexp,
   power,
   pow,
   maximum,

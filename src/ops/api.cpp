@@ -498,6 +498,13 @@ Tensor atan2(const Tensor& tensor, const Tensor& other) {
 }
 Tensor Tensor::atan2(const Tensor& other) const { return sm::atan2(*this, other); }
 
+Tensor logaddexp(const Tensor& tensor, const Tensor& other) {
+  static const ops::Op& op = ops::find("logaddexp");
+  const Tensor* const inputs[] = {&tensor, &other};
+  return ops::run(op, inputs, {});
+}
+Tensor Tensor::logaddexp(const Tensor& other) const { return sm::logaddexp(*this, other); }
+
 Tensor power(const Tensor& tensor, const Tensor& other) {
   static const ops::Op& op = ops::find("power");
   const Tensor* const inputs[] = {&tensor, &other};

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/elementwise.hpp"
@@ -45,6 +46,15 @@ Tensor quotient(const Call& call) {
 
 Tensor atan2_forward(const Call& call) {
   return arithmetic_as<Binary::kAtan2>(call, floating(result_type(call.inputs)));
+}
+
+// a - b, and 0 where both are the same infinity.
+Tensor gap(const Tensor& a, const Tensor& b) { return where(eq(a, b), zeros({}, a.dtype()), a - b); }
+
+Tensor logaddexp_forward(const Call& call) {
+  const DType dtype = floating(result_type(call.inputs));
+  const Tensor a = as_dtype(call.in(0), dtype), b = as_dtype(call.in(1), dtype);
+  return maximum(a, b) + log1p(exp(-absolute(gap(a, b))));
 }
 
 // The gradient of a function that is constant almost everywhere.
@@ -169,6 +179,15 @@ std::span<const Op> binary_ops() {
              [](const GradientCall& c) { return -(c.gradient * (c.in(0) / (square(c.in(0)) + square(c.in(1))))); }}},
        .reference = [](double a, double b) { return std::atan2(a, b); },
        .samples = kDivisor},
+      {.name = "logaddexp",
+       .js = "logaddexp",
+       .args = kAB,
+       .doc = "log(exp(a) + exp(b)), broadcast, without overflow. Integers give float32.",
+       .forward = logaddexp_forward,
+       .gradient = {{kIn0 | kIn1, [](const GradientCall& c) { return c.gradient * sigmoid(gap(c.in(0), c.in(1))); }},
+                    {kIn0 | kIn1, [](const GradientCall& c) { return c.gradient * sigmoid(gap(c.in(1), c.in(0))); }}},
+       .reference = [](double a, double b) { return std::max(a, b) + std::log1p(std::exp(-std::abs(a - b))); },
+       .samples = kAnywhere},
       {.name = "power",
        .js = "power pow",
        .args = kAB,

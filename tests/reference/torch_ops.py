@@ -290,6 +290,7 @@ OPS = {
     "mod": torch.remainder,
     "floor_divide": lambda x, y: torch.floor_divide(x.detach(), y.detach()),
     "atan2": torch.atan2,
+    "logaddexp": torch.logaddexp,
     "power": torch.pow,
     "maximum": torch.maximum,
     "minimum": torch.minimum,
