@@ -22,8 +22,11 @@ Json json_of(const Attr& attr) {
     Json operator()(std::monostate) const { return nullptr; }
     Json operator()(bool value) const { return value; }
     Json operator()(int64_t value) const { return value; }
-    // Apart from whole numbers, which JSON doesn't tell from it.
-    Json operator()(double value) const { return Json::object({{"number", value}}); }
+    // Apart from whole numbers, which JSON doesn't tell from it; infinities, which it lacks, as text.
+    Json operator()(double value) const {
+      if (std::isinf(value)) return Json::object({{"number", value > 0 ? "inf" : "-inf"}});
+      return Json::object({{"number", value}});
+    }
     Json operator()(const std::string& value) const { return value; }
     Json operator()(DType value) const { return Json::object({{"dtype", name_of(value)}}); }
     Json operator()(const Dims& value) const {

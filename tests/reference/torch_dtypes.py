@@ -49,7 +49,6 @@ FUNCTIONS = {
 # (name, part of the case's text and of what differs as a regular expression, why)
 DIFFERENCES = [
     ("astype", r" to u?int\d+, (NaN|infinite|of all sizes): result", "what doesn't fit is undefined in PyTorch"),
-    ("mod", "by zero: gives .*refuses: ZeroDivisionError", "one zero among many divisors shouldn't stop a training"),
     ("sub", "(bool|true).* refuses: Subtraction", "booleans are subtracted as they are added"),
     ("matmul", "refuses: dot : expected both vectors to have same dtype", "dtypes are promoted as in other operations"),
     ("mean|variance", "refuses: .*(floating point|output dtype)", "integers give float32, as with exp"),

@@ -193,6 +193,24 @@ def max_pool2d_gather(values, x, kernel, stride, padding):
     return values.flatten(2).gather(2, places.flatten(2)).reshape(places.shape)
 
 
+def avg_pool1d(x, kernel, stride, padding):
+    return F.avg_pool1d(x, kernel, stride or kernel, padding)
+
+
+def max_pool1d(x, kernel, stride, padding):
+    return F.max_pool1d(x, kernel, stride or kernel, padding)
+
+
+def iota(shape, tiles, dtype):
+    count = math.prod(shape)
+    return torch.arange(count).reshape(shape).to(dtype).tile(list(tiles)) if tiles else torch.arange(count).reshape(shape).to(dtype)
+
+
+def norm(x, p, axes, keep):
+    axes = axes_of(x, axes) if x.dim() else None
+    return torch.linalg.vector_norm(floats(x), p, axes, keep and x.dim() > 0)
+
+
 def linear(x, weight, bias):
     return x @ weight if bias is None else x @ weight + bias
 
@@ -383,6 +401,13 @@ OPS = {
     "rms_norm": rms_norm,
     "group_norm": lambda x, groups, weight, bias, epsilon: F.group_norm(x, groups, weight, bias, epsilon),
     "batch_norm": batch_norm,
+    "norm": norm,
+    "normalize": lambda x, p, axis, epsilon: F.normalize(floats(x), p, axis, epsilon),
+    "einsum": torch.einsum,
+    "conv1d": lambda x, w, bias, stride, padding, dilation, groups: F.conv1d(x, w, bias, stride, padding, dilation, groups),
+    "avg_pool1d": avg_pool1d,
+    "max_pool1d": max_pool1d,
+    "iota": iota,
     "attention": attention,
     "attention_weights": attention_weights,
 }
@@ -391,10 +416,15 @@ OPS = {
 NO_COUNTERPART = {
     "rand": "the random streams differ; the sweep tests the distribution",
     "randn": "the random streams differ; the sweep tests the distribution",
+    **{name: "the random streams differ; the sweep tests bounds and moments"
+       for name in ("uniform", "normal", "bernoulli", "randint", "randperm", "xavier_uniform", "xavier_normal",
+                    "kaiming_uniform", "kaiming_normal")},
 }
 
 # (op, part of the case's name and of what differs as a regular expression, why)
 DIFFERENCES = [
+    ("einsum", r"on u?int(8|16|32)\b.*dtype torch\.u?int\d+, expected torch\.int64",
+     "integers keep their dtype, as in NumPy; PyTorch gives int64 where it happens to sum"),
     ("sign", "with NaN", "the sign of NaN is NaN, as in NumPy; PyTorch gives 0"),
 ]
 
