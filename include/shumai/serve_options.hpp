@@ -1,0 +1,134 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "shumai/json.hpp"
+#include "shumai/tensor.hpp"
+
+namespace sm::io {
+
+// What a server takes and keeps before it refuses: the one place for all of
+// it. docs/limits.md says what a client sees, and names the limits of formats.
+struct ServeLimits {
+  // --- Requests ---
+  uint64_t max_body_bytes = uint64_t{1} << 30;      // 413
+  size_t max_header_bytes = 16 * 1024;              // 431
+  size_t max_headers = 100;                         // 431
+  size_t max_connections = 10'000;                  // 503
+  size_t max_requests_in_flight = 1'000;            // 503
+  size_t max_requests_in_flight_per_session = 256;  // 429
+  size_t max_hops = 16;                             // servers that call each other for one request: 508
+
+  // --- Time that a peer may take ---
+  std::chrono::milliseconds header_timeout{10'000};      // 408
+  std::chrono::milliseconds body_timeout{30'000};        // longest silence within a body: 408
+  uint64_t min_body_rate = 1024;                         // bytes a second over a whole body: 408; 0: any
+  std::chrono::milliseconds keep_alive_timeout{75'000};  // between requests
+  std::chrono::milliseconds write_timeout{30'000};       // without taking a byte of an answer
+  std::chrono::milliseconds linger_timeout{2'000};       // for reading why it was refused
+
+  // --- What is kept for clients ---
+  size_t max_sessions = 100'000;                          // 429 for a new one
+  std::chrono::milliseconds session_lifetime{3'600'000};  // since its last request
+  size_t max_tickets = 100'000;                           // live ones; 429 for a new one
+  size_t max_tickets_per_session = 1'000;                 // beyond it the session's oldest expires
+  size_t max_ticket_bytes = size_t{4} << 30;              // that the graphs of live tickets hold; 429 for a new one
+  // Without the weights, which sessions share. Beyond it the session's oldest expire.
+  size_t max_ticket_bytes_per_session = size_t{1} << 30;
+  std::chrono::milliseconds ticket_lifetime{600'000};  // 410 afterwards
+  // For how long, and of how many tickets, it is remembered that their step was taken: 409.
+  std::chrono::milliseconds finished_lifetime{3'600'000};
+  size_t max_finished_tickets = 100'000;
+  // For how long, and how much, answers are kept for retries.
+  std::chrono::milliseconds answer_lifetime{300'000};
+  size_t max_stored_answer_bytes = size_t{64} << 20;
+
+  // --- The end ---
+  std::chrono::milliseconds shutdown_grace{10'000};  // for running requests, and the last checkpoint, at stop()
+};
+
+// When a checkpoint is written.
+enum class Durability : uint8_t {
+  // Now and then. A crash loses the updates since the last one.
+  kInterval,
+  // Before an update is acknowledged. Updates that wait at the same time share one write.
+  kEveryUpdate,
+};
+
+// Saves what a server has learned, and lets it resume.
+//
+// A checkpoint is a safetensors file, `directory`/checkpoint-N.safetensors with
+// N the number of updates, that appears complete or not at all: the tensors
+// under their names, the steps that were taken (so that a retry after a crash
+// isn't a second step), the state of the random stream. A server resumes from
+// the newest one that is whole, and goes on serving when one can't be written:
+// see "checkpoint" in /statistics.
+//
+// An update belongs to the checkpoint of the call that made it when nothing is
+// awaited between the update and the end of the handler.
+struct CheckpointOptions {
+  std::string directory = {};  // made when missing; empty: no checkpoints
+  // What is saved and resumed. Names are unique and don't begin with "shumai.".
+  // An update() of one that requires gradients counts as an update of the model.
+  Tensors weights = {};
+  // Further state, such as an optimizer's: its tensors now, to be saved beside the weights ...
+  std::function<Tensors()> save_state = {};
+  // ... and those of the checkpoint that the server resumes from.
+  std::function<void(const Tensors&)> load_state = {};
+  // Instead of save_state, for weights and state that live on another thread:
+  // is asked for all of them, as a handler of this server would run, and has to
+  // answer once, with the failure if there was one, as a handler would run too.
+  // Dropping the answer is a failure. The state then is that of all updates that
+  // the server knows of, and no others. `weights` are only resumed then.
+  using StateAnswer = std::function<void(std::exception_ptr, Tensors)>;
+  std::function<void(StateAnswer)> ask_state = {};
+  Durability durability = Durability::kInterval;
+  std::chrono::milliseconds interval{10'000};  // of Durability::kInterval
+  int keep = 3;                                // older ones are removed
+};
+
+// What happens to a gradient whose forward saw older weights. The staleness is
+// the number of updates since. /statistics has its histogram.
+struct StalenessOptions {
+  enum class Policy : uint8_t {
+    kAccept,
+    // The gradient is divided by 1 + staleness (Zhang et al., "Staleness-aware
+    // async-SGD for distributed deep learning", 2016).
+    kScale,
+    // Above `limit`: 409 with the code "stale". remote_model then repeats the forward.
+    kReject,
+  };
+  Policy policy = Policy::kAccept;
+  uint64_t limit = 0;
+};
+
+// Which gradients are refused with 422, before any weight changes: in what a
+// ticketed request carries, and in what any optimizer of this process gets
+// while the server lives.
+struct GuardOptions {
+  bool enabled = true;                                        // NaN and infinity
+  double max_norm = std::numeric_limits<double>::infinity();  // of all gradients of one step together
+};
+
+struct ServeOptions {
+  uint16_t port = 3000;  // 0: any free one
+  std::string hostname = "127.0.0.1";
+  // Allows another address than this machine's own, where anyone who reaches
+  // it can train and read the model.
+  bool insecure = false;
+  int threads = 2;  // that read, parse, write, and run handlers one at a time
+  ServeLimits limits = {};
+  CheckpointOptions checkpoint = {};
+  StalenessOptions staleness = {};
+  GuardOptions guard = {};
+  // Further members of /statistics. Runs like a handler.
+  std::function<Json()> statistics = {};
+};
+
+}  // namespace sm::io
