@@ -1,8 +1,10 @@
 import type { IndexSpec } from './lib/indexing.js'
 import type { TensorOps } from './lib/ops.js'
+import type { Stats } from './lib/stats.js'
 
 export * from './lib/ops.js'
 export * from './lib/indexing.js'
+export * from './lib/stats.js'
 export { avgPool2d, clamp, clip, conv2d, conv2dBackwardData, conv2dBackwardFilter, maxPool2d, norm, opToFlops, var, variance } from './lib/forms.js'
 export * as io from './lib/io.js'
 export * as loss from './lib/loss.js'
@@ -114,6 +116,12 @@ export declare class Tensor {
   toDLTensor(options?: { versioned?: boolean; copy?: boolean }): number
   /** Who a tensor came from, where it came in the original's binary form. */
   provenance: string | null
+  /**
+   * Where operations on this tensor count while it is enabled; all that is
+   * computed from the tensor, its gradients included, carries it on.
+   */
+  get stats(): Stats | null
+  set stats(value: Stats | null)
   /** The axes in the given order; without one the last two change places, and a vector becomes a column. */
   T(axes?: Sizes): Tensor
   /** More elements before and after each axis: a pair for each, or two lists. */

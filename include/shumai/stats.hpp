@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -38,6 +39,11 @@ class Stats {
     bool operator==(const Entry&) const = default;
   };
 
+  // From the start of the first operation to the end of the last.
+  struct Period {
+    std::chrono::system_clock::time_point begin, end;
+  };
+
   enum class Threads : uint8_t { kThis, kAll };
 
   // Collects while it lives: what this thread computes, or what every thread
@@ -60,6 +66,8 @@ class Stats {
 
   std::map<std::string, Entry> operations() const;
   Entry total() const;
+  // Of what ran here since the last reset; nothing when nothing did.
+  std::optional<Period> period() const;
 
   void add(std::string_view operation, const Entry& entry);
   void merge(const Stats& other);

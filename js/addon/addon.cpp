@@ -26,6 +26,7 @@ NAPI_MODULE_INIT() {
     define_optimizers(env, exports);
     define_network(env, exports);
     define_server(env, exports);
+    define_stats(env, exports);
   } catch (const std::exception& error) {
     napi_throw_error(env, nullptr, error.what());
   } catch (const Pending&) {

@@ -61,12 +61,15 @@ uint32_t Slots::add(napi_env env, Tensor tensor) {
   if (bytes >= kLarge) flags_[1] = handle;
   ++live_;
   bytes_ += bytes;
+  if (call_is_tagged()) tags_[handle] = tag_of_call();
   return handle;
 }
 
 const Tensor& Slots::at(uint32_t handle) const {
   if (handle == 0 || handle > slots_.size() || slots_[handle - 1].group == 0)
     throw Error(ErrorCode::kInvalidArgument, "this tensor was disposed and can't be used any more");
+  if (!tags_.empty()) [[unlikely]]
+    if (const auto found = tags_.find(handle); found != tags_.end()) tag_call(found->second);
   return slots_[handle - 1].tensor;
 }
 
@@ -78,10 +81,24 @@ void Slots::release(uint32_t handle) {
     const auto found = leaves_.find(slot.tensor.impl());
     if (found != leaves_.end() && found->second == handle) leaves_.erase(found);
   }
+  if (!tags_.empty()) tags_.erase(handle);
   slot.leaf = false;
   slot.group = 0;
   slot.tensor = {};
   free_.push_back(handle);
+}
+
+void Slots::set_tag(uint32_t handle, TagRef tag) {
+  at(handle);
+  if (tag)
+    tags_[handle] = std::move(tag);
+  else
+    tags_.erase(handle);
+}
+
+TagRef Slots::tag_of(uint32_t handle) const {
+  const auto found = tags_.find(handle);
+  return found == tags_.end() ? nullptr : found->second;
 }
 
 void Slots::mark_leaf(uint32_t handle) {

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "io/event_loop.hpp"
 #include "napi.hpp"
+#include "tagging.hpp"
 #include "tensor/impl.hpp"
 
 namespace sm::js {
@@ -39,6 +41,10 @@ class Slots {
   // Frees the groups whose tokens are gone. add() calls it now and then.
   void sweep(napi_env env);
 
+  // Operations on the tensor count there, and their results carry the tag on. Null: no longer.
+  void set_tag(uint32_t handle, TagRef tag);
+  TagRef tag_of(uint32_t handle) const;
+
   size_t size() const { return live_; }
   size_t bytes() const { return bytes_; }
   // [0]: the open group is full, open another before the next call.
@@ -64,6 +70,7 @@ class Slots {
   std::vector<uint32_t> free_;
   std::unordered_map<uint32_t, Group> groups_;
   std::unordered_map<const TensorImpl*, uint32_t> leaves_;
+  std::unordered_map<uint32_t, TagRef> tags_;
   uint32_t open_ = 0;
   Group* open_group_ = nullptr;
   uint32_t last_group_ = 0;
@@ -88,6 +95,9 @@ struct Instance {
   napi_ref run_checkpoint = nullptr;
   std::vector<std::unique_ptr<NoGrad>> no_grad;
   std::unique_ptr<Network> network;
+  std::optional<Stats::Scope> stats_here;
+  std::optional<Stats::Scope> stats_everywhere;
+  std::shared_ptr<std::vector<uint32_t>> dropped_tags = std::make_shared<std::vector<uint32_t>>();
 };
 
 Instance& instance(napi_env env);
@@ -104,6 +114,7 @@ void define_autograd(napi_env env, napi_value exports);
 void define_losses(napi_env env, napi_value exports);
 void define_optimizers(napi_env env, napi_value exports);
 void define_network(napi_env env, napi_value exports);
+void define_stats(napi_env env, napi_value exports);
 void define_server(napi_env env, napi_value exports);
 
 }  // namespace sm::js

@@ -9,6 +9,7 @@
 
 #include "shumai/error.hpp"
 #include "shumai/shape.hpp"
+#include "tagging.hpp"
 
 // Node-API in C++: values in, values out, errors as sm::Error. All of it on
 // the thread of the environment.
@@ -72,6 +73,7 @@ class Arguments {
 // The C function of a binding: errors become JavaScript exceptions.
 template <napi_value (*function)(const Arguments&)>
 napi_value bound(napi_env env, napi_callback_info info) {
+  const TaggedCall call;
   try {
     return function(Arguments(env, info));
   } catch (const Error& error) {

@@ -50,7 +50,11 @@ double flops_of(const Op& op, Inputs inputs, const Tensor& output) {
 }
 
 Measure::Measure(const Op& op, Inputs inputs)
-    : op_(op), inputs_(inputs), outer_(std::exchange(current, this)), start_(Clock::now()) {}
+    : op_(op),
+      inputs_(inputs),
+      outer_(std::exchange(current, this)),
+      began_(std::chrono::system_clock::now()),
+      start_(Clock::now()) {}
 
 Measure::~Measure() { current = outer_; }
 
@@ -73,7 +77,7 @@ void Measure::finish(std::span<const Tensor> outputs) {
     outer_->inner_ += whole;
     if (!outputs.empty()) outer_->last_ = outputs.back();
   }
-  if (const auto collector = detail::collector_of_thread()) collector->add(op_.name, entry);
+  if (const auto collector = detail::collector_of_thread()) collector->add_run(op_.name, entry, began_);
 }
 
 }  // namespace sm::ops

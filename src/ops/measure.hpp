@@ -35,6 +35,7 @@ class Measure {
   Measure* outer_;
   Clock::duration inner_{};  // spent in ops that this one is made of
   Tensor last_;              // what the last of them gave
+  std::chrono::system_clock::time_point began_;
   Clock::time_point start_;
 };
 

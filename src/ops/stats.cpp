@@ -44,6 +44,15 @@ void StatsState::add(std::string_view operation, const Stats::Entry& entry) {
     operations.emplace(operation, entry);
 }
 
+void StatsState::add_run(std::string_view operation, const Stats::Entry& entry,
+                         std::chrono::system_clock::time_point begin) {
+  add(operation, entry);
+  const auto end = std::chrono::system_clock::now();
+  const std::lock_guard lock(mutex);
+  if (!period) period = {begin, end};
+  period = {std::min(period->begin, begin), std::max(period->end, end)};
+}
+
 StatePtr collector_of_thread() { return of_this_thread ? of_this_thread : collector_of_all(); }
 
 }  // namespace detail
@@ -92,6 +101,11 @@ Stats::Entry Stats::total() const {
   return sum;
 }
 
+std::optional<Stats::Period> Stats::period() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->period;
+}
+
 void Stats::add(std::string_view operation, const Entry& entry) { state_->add(operation, entry); }
 
 void Stats::merge(const Stats& other) {
@@ -122,6 +136,7 @@ void Stats::merge(const Json& operations) {
 void Stats::reset() {
   const std::lock_guard lock(state_->mutex);
   state_->operations.clear();
+  state_->period.reset();
 }
 
 Json Stats::to_json() const {

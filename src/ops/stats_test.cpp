@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -122,6 +123,20 @@ TEST(Stats, JsonMergesBackAndAddsUp) {
   EXPECT_EQ(flops(stats, "matmul"), 48);
   stats.reset();
   EXPECT_EQ(stats.total(), Stats::Entry{});
+  EXPECT_FALSE(stats.period());
+}
+
+TEST(Stats, ThePeriodGoesFromTheFirstOperationToTheLast) {
+  Stats stats;
+  EXPECT_FALSE(stats.period());
+  const auto before = std::chrono::system_clock::now();
+  collect(stats, [] { ones({2}); });
+  const auto first = stats.period();
+  ASSERT_TRUE(first);
+  EXPECT_LE(before, first->begin);
+  collect(stats, [] { ones({2}); });
+  EXPECT_EQ(stats.period()->begin, first->begin);
+  EXPECT_GT(stats.period()->end, first->end);
 }
 
 TEST(Stats, WhatIsNoStatisticsIsRefusedWhole) {
