@@ -3,7 +3,6 @@
 #include <any>
 #include <chrono>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <initializer_list>
 #include <memory>
