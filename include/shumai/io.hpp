@@ -259,7 +259,7 @@ struct FetchOptions {
   // server can't be reached, or answers 429 or 503; and, for requests that may
   // be repeated, the connection breaks or a gateway answers 502 or 504. Waits double from 25 ms to 2 s, each between
   // half of that and all of it by chance, and come after what Retry-After asks
-  // for. A server that never answered this process is waited for 2 s at most.
+  // for. A server that never answered this process is waited for 5 s at most.
   std::chrono::milliseconds retry_for{10'000};
   // Running the request twice does no harm. True in any case of one with a
   // ticket, which runs once, of one without a body and of one with a grad_fn.

@@ -15,7 +15,7 @@ export interface FetchOptions {
    * cure: the server can't be reached, or answers 429 or 503; and, for requests
    * that may be repeated, the connection breaks. Default 10,000, of remote_model
    * 60,000. Waits grow from 25 ms to 2 s, and come after what Retry-After asks
-   * for. A server that never answered this process is waited for 2 s at most.
+   * for. A server that never answered this process is waited for 5 s at most.
    */
   retryFor?: number
   /**

@@ -91,7 +91,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 // How long a server is waited for that hasn't answered yet.
-constexpr milliseconds kFirstContact{2000};
+constexpr milliseconds kFirstContact{5000};
 
 // How long to wait before the next of several attempts.
 class Backoff {
@@ -165,9 +165,10 @@ Task<http::Response> send_patiently(const http::Url& url, http::Request request,
   const bool limited = options.timeout.count() > 0;
   const Clock::time_point end = limited ? begin + options.timeout : Clock::time_point::max();
   // One that never answered isn't coming back: its address may be wrong.
-  const bool known = !sessions().of(url.origin()).empty();
-  const Clock::time_point last_try =
-      std::min(end, begin + (known ? options.retry_for : std::min(options.retry_for, kFirstContact)));
+  const auto last_try = [&] {
+    const bool known = !sessions().of(url.origin()).empty();
+    return std::min(end, begin + (known ? options.retry_for : std::min(options.retry_for, kFirstContact)));
+  };
   http::SendOptions send;
   send.timeout = milliseconds(0);
   send.deadline = end;
@@ -181,7 +182,7 @@ Task<http::Response> send_patiently(const http::Url& url, http::Request request,
     Attempt last = co_await attempt(url, request, send);
     const bool again = last.worth_another(repeatable);
     const milliseconds wait = again ? backoff.next(retry_after(last.response)) : milliseconds(0);
-    if (!again || Clock::now() + wait > last_try) {
+    if (!again || Clock::now() + wait > last_try()) {
       if (last.failure) throw *last.failure;
       co_return std::move(last.response);
     }

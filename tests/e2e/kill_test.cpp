@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,10 @@ namespace {
 constexpr int kKills = 20;
 
 // Kills and starts the server until `kills` are done; the moments are random, in the start as well.
-void keep_killing(TrainingServer& server, std::mt19937& random, int kills) {
+void keep_killing(
+    TrainingServer& server, std::mt19937& random, int kills, const std::function<void(int kill)>& before = [](int) {}) {
   for (int i = 0; i < kills; ++i) {
+    before(i);
     if (between(random, 0, 3) > 0) server.wait_until_serving();
     std::this_thread::sleep_for(std::chrono::microseconds(between(random, 0, 40'000)));
     server.kill();
@@ -34,7 +37,8 @@ TEST(Kill, NoAcknowledgedStepIsLostOrDoubled) {
   const io::testing::Directory directory(fast_place());
   Tally tally(1 << 14);
   TrainingServer server(durable("count", tally.slots, directory));
-  // The first start is over.
+  // The first start is over, and the clients' process has had an answer: from now on it is patient.
+  weights_of(server.url());
   server.kill();
   server.start();
   Clients clients([&] { return count_steps_together(server.url(), tally, 4); });
@@ -55,12 +59,14 @@ TEST(Kill, WhatIsLearnedIsThatOfAnUndisturbedRun) {
   constexpr int kSteps = 800;
   const io::testing::Directory quiet_directory(fast_place()), directory(fast_place());
   TrainingServer quiet(durable("line", 4, quiet_directory)), killed(durable("line", 4, directory));
-  const Learned expected = learn_on(quiet.url(), quiet, seed.value(), kSteps, [](const Clients&) {});
+  const Learned expected =
+      learn_on(quiet.url(), quiet, seed.value(), kSteps, [](std::atomic<int>& allowed) { allowed = kSteps; });
+  weights_of(killed.url());
   killed.kill();
   killed.start();
-  const Learned learned = learn_on(killed.url(), killed, seed.value(), kSteps, [&](const Clients& client) {
-    keep_killing(killed, random, kKills);
-    EXPECT_FALSE(client.ended()) << "the steps were over before the kills";
+  const Learned learned = learn_on(killed.url(), killed, seed.value(), kSteps, [&](std::atomic<int>& allowed) {
+    // Between kills it may get so far; the last steps come after the last kill.
+    keep_killing(killed, random, kKills, [&](int kill) { allowed = (kill + 1) * kSteps / (kKills + 1); });
   });
   std::printf("loss %.17g undisturbed, %.17g through %d kills\n", expected.loss, learned.loss, kKills);
   // One client, and every step on the disk before it is acknowledged: the same steps from the same weights.

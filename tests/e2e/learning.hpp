@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <random>
@@ -13,8 +15,9 @@
 // A linear regression that ends the same, bit by bit, whenever its steps are taken once and in order.
 namespace sm::e2e {
 
-// Loss after `steps` steps of a linear regression whose data depends on the seed and the step alone.
-inline Task<double> learn(std::string url, uint32_t seed, int steps) {
+// Loss after `steps` steps of a linear regression whose data depends on the seed and the step alone. Step i waits
+// until `allowed` is above i, so that it can't be over before what is to disturb it.
+inline Task<double> learn(std::string url, uint32_t seed, int steps, const std::atomic<int>& allowed) {
   constexpr int kSize = 4;
   const io::RemoteModel model = io::remote_model(url);
   std::mt19937 random(seed);
@@ -22,6 +25,7 @@ inline Task<double> learn(std::string url, uint32_t seed, int steps) {
   const std::vector<double> truth{1, -2, 3, 0.5};
   double last = 0;
   for (int step = 0; step < steps; ++step) {
+    while (allowed <= step) co_await util::sleep(std::chrono::microseconds(200));
     std::vector<double> x(16 * kSize), y(16);
     for (double& value : x) value = normal(random);
     for (size_t i = 0; i < y.size(); ++i) {
@@ -42,10 +46,12 @@ struct Learned {
 };
 
 inline Learned learn_on(const std::string& url, const TrainingServer& server, uint32_t seed, int steps,
-                        const std::function<void(const Clients&)>& disturb) {
+                        const std::function<void(std::atomic<int>& allowed)>& disturb) {
   Learned out;
-  Clients client([&]() -> Task<> { out.loss = co_await learn(url, seed, steps); });
-  disturb(client);
+  std::atomic<int> allowed{0};
+  Clients client([&]() -> Task<> { out.loss = co_await learn(url, seed, steps, allowed); });
+  disturb(allowed);
+  allowed = steps;
   EXPECT_EQ(client.join(), "") << "the client saw an error";
   out.weights = weights_of(server.url());
   return out;

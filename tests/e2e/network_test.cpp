@@ -34,8 +34,8 @@ TEST(Network, WhatIsLearnedIsThatOfAQuietOne) {
   const std::vector<std::string> options{"--model", "line", "--size", "4"};
   TrainingServer quiet(options), disturbed(options);
   Proxy proxy(disturbed.port(), seed.value());
-  const Learned expected = learn_on(quiet.url(), quiet, seed.value(), kSteps, [](const Clients&) {});
-  const Learned learned = learn_on(proxy.url(), disturbed, seed.value(), kSteps, [](const Clients&) {});
+  const Learned expected = learn_on(quiet.url(), quiet, seed.value(), kSteps, [](std::atomic<int>&) {});
+  const Learned learned = learn_on(proxy.url(), disturbed, seed.value(), kSteps, [](std::atomic<int>&) {});
   EXPECT_EQ(learned.loss, expected.loss);
   EXPECT_EQ(learned.weights, expected.weights);
 }
