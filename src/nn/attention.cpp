@@ -20,13 +20,13 @@ Tensor for_scores(const Tensor& mask, int ndim) {
 // Both masks in one, undefined when there is none.
 Tensor joined(const AttentionMask& mask, const Tensor& query, const Tensor& key) {
   const int ndim = query.ndim();
-  const Tensor given = mask.mask.defined() ? for_scores(mask.mask, ndim) : Tensor();
+  Tensor given = mask.mask.defined() ? for_scores(mask.mask, ndim) : Tensor();
   if (!mask.padding.defined()) return given;
   const Shape expected = {key.size(0), key.size(-2)};
   if (ndim < 3 || mask.padding.shape() != expected)
     throw Error(ErrorCode::kShapeMismatch, "attention: padding must have shape [batch, keys], which is " +
                                                expected.to_string() + ", got " + mask.padding.shape().to_string());
-  const Tensor visible = for_scores(reshape(logical_not(mask.padding), {expected[0], 1, expected[1]}), ndim);
+  Tensor visible = for_scores(reshape(logical_not(mask.padding), {expected[0], 1, expected[1]}), ndim);
   if (!given.defined()) return visible;
   if (!is_floating(given.dtype())) return logical_and(given, visible);
   return where(visible, given, -std::numeric_limits<double>::infinity());

@@ -88,7 +88,7 @@ Checkpoint::Checkpoint(Module module, std::string directory, int keep)
 }
 
 std::string Checkpoint::save() {
-  const std::string path = (fs::path(directory_) / file_name(number_ + 1)).string();
+  std::string path = (fs::path(directory_) / file_name(number_ + 1)).string();
   module_.save(path);
   ++number_;
   on_files(directory_, [&] {

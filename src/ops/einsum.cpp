@@ -149,6 +149,7 @@ Tensor einsum_forward(const Call& call) {
   const DType dtype = result_type(call.inputs);
   if (dtype == DType::boolean) reject_dtype(call.op, "numbers", dtype);
   std::vector<Term> terms;
+  terms.reserve(call.inputs.size());
   for (int i = 0; i < call.count(); ++i)
     terms.push_back(
         simplified(converted(call.in(i), wide(dtype)), equation.operands[static_cast<size_t>(i)], equation.sizes));
