@@ -43,7 +43,10 @@ Schedule lambda_lr(std::function<double(int64_t step)> factor) {
 Schedule step_lr(int64_t step_size, double gamma) {
   check_positive("step_lr: step_size must be 1 or more", step_size);
   check_not_negative("step_lr: gamma must be 0 or more", gamma);
-  return [=](int64_t step, double initial) { return initial * std::pow(gamma, static_cast<double>(step / step_size)); };
+  return [=](int64_t step, double initial) {
+    const int64_t decays = step / step_size;
+    return initial * std::pow(gamma, static_cast<double>(decays));
+  };
 }
 
 Schedule multi_step_lr(std::vector<int64_t> milestones, double gamma) {

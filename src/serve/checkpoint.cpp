@@ -71,7 +71,8 @@ AnswerKind add_answer(Tensors& out, const std::string& name, const FinishedTicke
     out.set(name, call.answer.tensor());
     return AnswerKind::kTensor;
   }
-  for (const auto& [key, tensor] : call.answer.tensors()) out.set(name + "." + key, tensor);
+  const std::string prefix = name + ".";
+  for (const auto& [key, tensor] : call.answer.tensors()) out.set(std::string(prefix).append(key), tensor);
   return AnswerKind::kTensors;
 }
 

@@ -183,7 +183,7 @@ Task<http::Response> send_patiently(const http::Url& url, http::Request request,
     const bool again = last.worth_another(repeatable);
     const milliseconds wait = again ? backoff.next(retry_after(last.response)) : milliseconds(0);
     if (!again || Clock::now() + wait > last_try()) {
-      if (last.failure) throw *last.failure;
+      if (last.failure) throw Error(*last.failure);
       co_return std::move(last.response);
     }
     if (backoff.tries() == 1)

@@ -61,6 +61,18 @@ Content scaled(const Content& content, double factor) {
   return out;
 }
 
+// Counts a request among its session's while it lives.
+class Running {
+ public:
+  explicit Running(Session& session) : session_(session) { ++session_.running; }
+  ~Running() { --session_.running; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  Session& session_;
+};
+
 // The last update that was made under the ticket.
 uint64_t last_update(const Ticket& ticket) {
   uint64_t last = 0;
@@ -80,40 +92,7 @@ Task<Server::State::Outcome> Server::State::run_route(Pass& pass, Content input)
   check_wanted(pass);
   pass.context.version = updates.version;
   std::optional<Outcome> outcome = co_await open(pass);
-  if (!outcome) {
-    struct Running {
-      std::shared_ptr<Session> session;
-      ~Running() { --session->running; }
-    };
-    if (pass.context.session->running >= options.limits.max_requests_in_flight_per_session)
-      outcome = conclude(pass, {},
-                         std::make_exception_ptr(
-                             Error(ErrorCode::kTooManyRequests, "the session has as many requests running as it may")));
-    const Running running{pass.context.session};
-    ++running.session->running;
-    if (!outcome) {
-      std::exception_ptr failure;
-      std::shared_ptr<const CallContext> call;
-      Content result;
-      const Handler::Function& handler = pass.route.handler.function();
-      try {
-        input = admit(pass, std::move(input));
-        if (handler.is_async()) {
-          call = context_for(pass);
-        } else {
-          User user(pass.context);
-          result = handler.call(user, std::move(input));
-        }
-      } catch (...) {
-        failure = std::current_exception();
-      }
-      if (failure || !call)
-        outcome = conclude(pass, std::move(result), failure);
-      else
-        outcome = co_await asio::co_spawn(CallExecutor(logic, call), run_async(pass, std::move(input)),
-                                          asio::bind_executor(logic, asio::use_awaitable));
-    }
-  }
+  if (!outcome) outcome = co_await run_handler(pass, std::move(input));
   if (saver && outcome->version) co_await saver->durable(outcome->version);
   if (outcome->failure) std::rethrow_exception(outcome->failure);
   co_return std::move(*outcome);
@@ -211,6 +190,37 @@ Content Server::State::admit(Pass& pass, Content input) {
 }
 
 // The end of the handler and what follows from it are one step: nothing else runs between.
+Task<Server::State::Outcome> Server::State::run_handler(Pass& pass, Content input) {
+  const std::shared_ptr<Session> session = pass.context.session;
+  std::exception_ptr refusal;
+  std::shared_ptr<const CallContext> call;
+  try {
+    if (session->running >= options.limits.max_requests_in_flight_per_session)
+      throw Error(ErrorCode::kTooManyRequests, "the session has as many requests running as it may");
+    input = admit(pass, std::move(input));
+    if (pass.route.handler.function().is_async()) call = context_for(pass);
+  } catch (...) {
+    refusal = std::current_exception();
+  }
+  if (refusal) co_return conclude(pass, {}, refusal);
+  const Running running(*session);
+  if (!call) co_return run_sync(pass, std::move(input));
+  co_return co_await asio::co_spawn(CallExecutor(logic, call), run_async(pass, std::move(input)),
+                                    asio::bind_executor(logic, asio::use_awaitable));
+}
+
+Server::State::Outcome Server::State::run_sync(Pass& pass, Content input) {
+  std::exception_ptr failure;
+  Content result;
+  try {
+    User user(pass.context);
+    result = pass.route.handler.function().call(user, std::move(input));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  return conclude(pass, std::move(result), failure);
+}
+
 Task<Server::State::Outcome> Server::State::run_async(Pass& pass, Content input) {
   std::exception_ptr failure;
   Content result;

@@ -104,6 +104,8 @@ struct Server::State {
   Task<std::shared_ptr<TicketCall>> claim(Pass& pass);
   // `input` as the staleness policy and the guard let it through. Throws Error (kStale, kUnprocessable).
   Content admit(Pass& pass, Content input);
+  Task<Outcome> run_handler(Pass& pass, Content input);
+  Outcome run_sync(Pass& pass, Content input);
   Task<Outcome> run_async(Pass& pass, Content input);
   Outcome conclude(Pass& pass, Content result, std::exception_ptr failure);
   // Moves the ticket on after its call. True when its step was taken.
