@@ -284,7 +284,8 @@ Task<Content> fetch(std::string url, Content input = {}, FetchOptions options = 
 // --- Whole models ---
 
 // A served model's function: any callable from Tensor to Tensor or Task<Tensor>.
-// An nn::Module, or what has state() like one, says its named tensors as well.
+// An nn::Module, or what has state() like one, says its named tensors as well,
+// and an nn::JsonModel what it is made of.
 class Model {
  public:
   template <class F>
@@ -293,15 +294,22 @@ class Model {
                     { f.state() } -> std::convertible_to<Tensors>;
                   })
       state_ = [function] { return function.state(); };
+    if constexpr (requires(const F& f) {
+                    { f.description() } -> std::convertible_to<const Json&>;
+                  })
+      description_ = function.description().dump();
     function_ = detail::Callable<Tensor>(std::move(function));
   }
   const detail::Callable<Tensor>& function() const { return function_; }
   // Empty for a plain function.
   const std::function<Tensors()>& state() const { return state_; }
+  // JSON text; empty for a model that doesn't say.
+  const std::string& description() const { return description_; }
 
  private:
   detail::Callable<Tensor> function_;
   std::function<Tensors()> state_;
+  std::string description_;
 };
 
 // Applies the gradients of the model's weights: any callable on Gradients, such

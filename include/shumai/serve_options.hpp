@@ -88,6 +88,9 @@ struct CheckpointOptions {
   // the server knows of, and no others. `weights` are only resumed then.
   using StateAnswer = std::function<void(std::exception_ptr, Tensors)>;
   std::function<void(StateAnswer)> ask_state = {};
+  // What the model is, as nn::describe() gives it: every file holds this text,
+  // from which nn::open_model builds the model again. Empty: nothing.
+  std::string model = {};
   Durability durability = Durability::kInterval;
   std::chrono::milliseconds interval{10'000};  // of Durability::kInterval
   int keep = 3;                                // older ones are removed

@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kOwn = "shumai.";
 constexpr std::string_view kFinished = "shumai.finished";
 constexpr std::string_view kAnswer = "shumai.answer.";
+const std::string kModel = "shumai.model";
 constexpr int64_t kRowBytes = 36;
 
 enum class AnswerKind : uint8_t { kForgotten, kNothing, kTensor, kTensors, kJson };
@@ -184,6 +185,7 @@ void write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   metadata["shumai.format"] = "1";
   metadata["shumai.version"] = std::to_string(checkpoint.version);
   metadata["shumai.random"] = fmt::format("{} {}", checkpoint.random.seed, checkpoint.random.position);
+  if (!checkpoint.model.empty()) metadata[kModel] = checkpoint.model;
   metadata["shumai.checksum"] = checksum_of(all, metadata);
   codec::atomic_write(path, codec::encode_safetensors(all, metadata));
 }
@@ -207,6 +209,7 @@ Checkpoint read_checkpoint(const std::string& path) {
   const size_t space = std::min(random.find(' '), random.size());
   out.random.seed = to_number(std::string_view(random).substr(0, space), "random state");
   out.random.position = to_number(std::string_view(random).substr(std::min(space + 1, random.size())), "random state");
+  out.model = metadata[kModel];
   out.finished = read_finished(all, metadata["shumai.routes"]);
   for (const auto& [name, tensor] : all)
     if (!name.starts_with(kOwn)) out.tensors.set(name, tensor);

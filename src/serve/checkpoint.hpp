@@ -20,6 +20,7 @@
 //   shumai.answer.N[.name]    the answer of row N: tensors, or JSON as u8
 //   __metadata__              "shumai.format": "1", "shumai.version": updates,
 //                             "shumai.random": "seed position", "shumai.routes": JSON array,
+//                             "shumai.model": the architecture as JSON, when the server knows it,
 //                             "shumai.checksum": XXH3 of all this, 32 hexadecimal digits
 namespace sm::io {
 
@@ -28,6 +29,7 @@ struct Checkpoint {
   RandomState random;
   Tensors tensors;  // share their storage: copy on write keeps their values
   FinishedTickets finished;
+  std::string model;  // CheckpointOptions::model
 };
 
 // Writes to `path`, complete or not at all. Throws Error.

@@ -53,6 +53,7 @@ constexpr std::string_view kOptimizer = "optimizer.";
 // Completes the checkpoint by what model and update say of themselves.
 void add_state(CheckpointOptions& checkpoint, const Model& model, const Update& update) {
   if (checkpoint.directory.empty() || checkpoint.ask_state) return;
+  if (checkpoint.model.empty()) checkpoint.model = model.description();
   if (checkpoint.weights.empty()) {
     if (!model.state())
       throw Error(ErrorCode::kInvalidArgument,

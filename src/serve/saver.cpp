@@ -162,6 +162,7 @@ void Saver::write(Tensors tensors, uint64_t version) {
   checkpoint.random = random_state();
   checkpoint.tensors = std::move(tensors);
   checkpoint.finished = store_.finished();
+  checkpoint.model = options_.model;
   // The writer ends before the rest of this does.
   writer_.write(std::move(checkpoint), [this, version, begin = Clock::now()](const std::string& failure) {
     tell(version, failure, std::chrono::duration<double>(Clock::now() - begin).count());
