@@ -46,6 +46,35 @@ TEST(Signals, FirstSignalIsReportedOnce) {
   wait_for_signal(loop.context(), [&](int got) { number.set_value(got); });
   std::raise(SIGTERM);
   EXPECT_EQ(number.get_future().get(), SIGTERM);
+  std::raise(SIGTERM);  // the same request: would end this process
+}
+
+TEST(Signals, ALaterSignalEndsTheProcess) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto ignore_the_first = [] {
+    EventLoop loop;
+    std::promise<void> first;
+    wait_for_signal(loop.context(), [&](int) { first.set_value(); });
+    std::raise(SIGINT);
+    first.get_future().wait();
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (std::chrono::steady_clock::now() < deadline) std::raise(SIGINT);
+  };
+  EXPECT_EXIT(ignore_the_first(), testing::KilledBySignal(SIGINT), "");
+}
+
+TEST(Signals, ActAsBeforeWhenNobodyWaits) {
+  const auto action = [] {
+    struct sigaction now = {};
+    sigaction(SIGTERM, nullptr, &now);
+    return now.sa_handler;
+  };
+  {
+    EventLoop loop;
+    wait_for_signal(loop.context(), [](int) {});
+    EXPECT_NE(action(), SIG_DFL);
+  }
+  EXPECT_EQ(action(), SIG_DFL);
 }
 
 }  // namespace
