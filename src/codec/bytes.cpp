@@ -25,6 +25,20 @@ util::Slice elements_in_order(const Tensor& tensor) {
   return {std::move(copy), data, bytes};
 }
 
+Tensor tensor_at(const util::BufferRef& body, size_t position, const Shape& shape, DType dtype) {
+  const std::byte* data = body->data() + position;
+  const size_t element = size_of(dtype);
+  const bool aligned = position % element == 0 && reinterpret_cast<uintptr_t>(data) % element == 0;
+  if (aligned) return make_from_buffer(body, position, shape, dtype);
+  return detail::from_bytes(data, shape, dtype, elements_of(shape));
+}
+
+bool are_booleans(const std::byte* data, size_t count) {
+  uint8_t seen = 0;
+  for (size_t i = 0; i < count; ++i) seen |= static_cast<uint8_t>(data[i]);
+  return seen <= 1;
+}
+
 util::Slice to_slice(std::string text) {
   auto owner = std::make_shared<std::string>(std::move(text));
   const size_t size = owner->size();

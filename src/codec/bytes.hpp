@@ -17,6 +17,13 @@ std::optional<size_t> bytes_of(const Shape& shape, DType dtype);
 // The elements row by row: shared with the tensor when it is contiguous, else copied.
 util::Slice elements_in_order(const Tensor& tensor);
 
+// The tensor whose elements lie row by row at `position`: it shares `body`'s memory when they are aligned there.
+// Booleans are the caller's to check.
+Tensor tensor_at(const util::BufferRef& body, size_t position, const Shape& shape, DType dtype);
+
+// True when every byte is 0 or 1.
+bool are_booleans(const std::byte* data, size_t count);
+
 // The text as a message body.
 util::Slice to_slice(std::string text);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "codec/json_builder.hpp"
 #include "codec/json_reader.hpp"
 #include "codec/json_text.hpp"
 #include "shumai/error.hpp"
@@ -19,60 +20,6 @@ const char* type_name(Json::Type type) {
   throw Error(ErrorCode::kInvalidArgument,
               std::string("json: expected ") + expected + ", got " + type_name(got.type()));
 }
-
-void check_unique_keys(const Json::Object& members, ErrorCode code) {
-  if (members.size() < 2) return;
-  std::vector<std::string_view> keys;
-  keys.reserve(members.size());
-  for (const Json::Member& member : members) keys.push_back(member.first);
-  std::sort(keys.begin(), keys.end());
-  const auto twice = std::adjacent_find(keys.begin(), keys.end());
-  if (twice != keys.end()) throw Error(code, "json: key " + codec::quoted(*twice) + " comes twice in one object");
-}
-
-// Builds a Json from parser events. The open containers are reached by pointer:
-// each is the last entry of the one around it, which can't grow before it closes.
-class JsonBuilder {
- public:
-  explicit JsonBuilder(size_t max_values) : max_values_(max_values) {}
-
-  void open_object() { open_.push_back(&add(Json::Object())); }
-  void open_array() { open_.push_back(&add(Json::Array())); }
-  void close_array() { open_.pop_back(); }
-  void close_object() {
-    check_unique_keys(open_.back()->as_object(), ErrorCode::kProtocol);
-    open_.pop_back();
-  }
-  void key(std::string_view name) { key_ = name; }
-  void string(std::string_view text) { add(text); }
-  void integer(int64_t value, std::string_view) { add(value); }
-  void number(std::string_view token) {
-    double value = 0;
-    if (!codec::read_json_number(token, value))
-      throw Error(ErrorCode::kProtocol, "json: number " + codec::quoted(token) + " doesn't fit float64");
-    add(value);
-  }
-  void boolean(bool value) { add(value); }
-  void null() { add(nullptr); }
-
-  Json take() { return std::move(root_); }
-
- private:
-  Json& add(Json value) {
-    if (++values_ > max_values_)
-      throw Error(ErrorCode::kTooLarge, "json: more than " + std::to_string(max_values_) + " values");
-    if (open_.empty()) return root_ = std::move(value);
-    Json& parent = *open_.back();
-    if (parent.is_array()) return parent.as_array().emplace_back(std::move(value));
-    return parent.as_object().emplace_back(std::move(key_), std::move(value)).second;
-  }
-
-  Json root_;
-  std::vector<Json*> open_;
-  std::string key_;
-  size_t max_values_;
-  size_t values_ = 0;
-};
 
 void break_line(std::string& out, int indent, int level) {
   if (indent > 0) out.append(1, '\n').append(static_cast<size_t>(indent) * static_cast<size_t>(level), ' ');
@@ -151,6 +98,16 @@ bool same_members(const Json::Object& a, const Json::Object& b) noexcept {
 
 namespace codec {
 
+void check_unique_keys(const Json::Object& members, ErrorCode code) {
+  if (members.size() < 2) return;
+  std::vector<std::string_view> keys;
+  keys.reserve(members.size());
+  for (const Json::Member& member : members) keys.push_back(member.first);
+  std::sort(keys.begin(), keys.end());
+  const auto twice = std::adjacent_find(keys.begin(), keys.end());
+  if (twice != keys.end()) throw Error(code, "json: key " + codec::quoted(*twice) + " comes twice in one object");
+}
+
 void throw_json_error(std::string_view text, size_t position, const boost::json::error_code& code, int max_depth) {
   const std::string where = " at byte " + std::to_string(position);
   if (code == boost::json::error::too_deep)
@@ -164,7 +121,7 @@ void throw_json_error(std::string_view text, size_t position, const boost::json:
 
 Json Json::object(std::initializer_list<Member> members) {
   Object list(members);
-  check_unique_keys(list, ErrorCode::kInvalidArgument);
+  codec::check_unique_keys(list, ErrorCode::kInvalidArgument);
   return Json(std::move(list));
 }
 
@@ -172,7 +129,7 @@ Json Json::parse(std::string_view text, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes)
     throw Error(ErrorCode::kTooLarge, "json: " + std::to_string(text.size()) + " bytes, at most " +
                                           std::to_string(limits.max_bytes) + " are accepted");
-  JsonBuilder builder(limits.max_values);
+  codec::JsonBuilder builder(limits.max_values);
   codec::read_json(text, limits.max_depth, builder);
   return builder.take();
 }

@@ -40,4 +40,7 @@ std::string encode_json(const Tensor& tensor);
 // One tensor named "0" as above, without its name; else an object of tensors.
 std::string encode_json(const Tensors& tensors);
 
+// Appends the elements as one flat array, row by row.
+void append_flat_json(std::string& out, const Tensor& tensor);
+
 }  // namespace sm::codec

@@ -51,14 +51,14 @@ void append_elements(std::string& out, const std::byte* data, const Shape& shape
   append_nested(out, reinterpret_cast<const T*>(data), shape.span());
 }
 
-void append_data(std::string& out, const Tensor& tensor) {
+// `shape` has as many elements as the tensor.
+void append_data(std::string& out, const Tensor& tensor, const Shape& shape) {
   if (tensor.elements() == 0) {
     out += "[]";
     return;
   }
   const util::Slice slice = elements_in_order(tensor);
   const std::byte* data = slice.data;
-  const Shape& shape = tensor.shape();
   switch (tensor.dtype()) {
     case DType::boolean:
       return append_elements<bool>(out, data, shape);
@@ -100,13 +100,13 @@ void append_object(std::string& out, const Tensor& tensor) {
   out += "\",\"shape\":[";
   for (int i = 0; i < tensor.ndim(); ++i) out += (i ? "," : "") + std::to_string(tensor.shape()[i]);
   out += "],\"data\":";
-  append_data(out, tensor);
+  append_data(out, tensor, tensor.shape());
   out += '}';
 }
 
 void append_tensor(std::string& out, const Tensor& tensor) {
   if (nesting_says_all(tensor))
-    append_data(out, tensor);
+    append_data(out, tensor, tensor.shape());
   else
     append_object(out, tensor);
 }
@@ -115,6 +115,8 @@ void append_tensor(std::string& out, const Tensor& tensor) {
 bool reserved(std::string_view name) { return name == "data" || name == "dtype" || name == "shape"; }
 
 }  // namespace
+
+void append_flat_json(std::string& out, const Tensor& tensor) { append_data(out, tensor, {tensor.elements()}); }
 
 std::string encode_json(const Tensor& tensor) {
   std::string out;

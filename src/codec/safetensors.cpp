@@ -175,19 +175,10 @@ void check_coverage(const std::vector<Info>& infos, size_t data_size) {
     fail("tensors end at byte " + std::to_string(next) + " of the data, expected " + std::to_string(data_size));
 }
 
-void check_booleans(const Info& info, const std::byte* data) {
-  uint8_t seen = 0;
-  for (size_t i = 0; i < info.end - info.begin; ++i) seen |= static_cast<uint8_t>(data[i]);
-  if (seen > 1) fail(describe(info) + " of dtype bool holds bytes other than 0 and 1");
-}
-
 Tensor make_tensor_at(const util::BufferRef& body, size_t position, const Info& info) {
-  const std::byte* data = body->data() + position;
-  if (info.dtype == DType::boolean) check_booleans(info, data);
-  const size_t element = size_of(info.dtype);
-  const bool aligned = position % element == 0 && reinterpret_cast<uintptr_t>(data) % element == 0;
-  if (aligned) return make_from_buffer(body, position, info.shape, info.dtype);
-  return detail::from_bytes(data, info.shape, info.dtype, elements_of(info.shape));
+  if (info.dtype == DType::boolean && !are_booleans(body->data() + position, info.end - info.begin))
+    fail(describe(info) + " of dtype bool holds bytes other than 0 and 1");
+  return tensor_at(body, position, info.shape, info.dtype);
 }
 
 void read_metadata(const Json& json, Metadata* metadata) {
