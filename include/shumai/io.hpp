@@ -179,9 +179,13 @@ class Handler {
 
   template <class F>
   requires(!std::is_same_v<std::remove_cvref_t<F>, Handler>) Handler(F function)
-      : function_(adapt(std::move(function))) {}
+      : takes_names_(!std::is_invocable_v<F&, User&, detail::Only<Tensor>> &&
+                     std::is_invocable_v<F&, User&, detail::Only<Tensors>>),
+        function_(adapt(std::move(function))) {}
 
   const Function& function() const { return function_; }
+  // It takes Tensors, of which a single one has a name too.
+  bool takes_names() const { return takes_names_; }
 
  private:
   template <class F>
@@ -206,6 +210,7 @@ class Handler {
   // Throws Error (kInvalidArgument) when the request carried no tensor.
   static Tensor input_tensor(const Content& input);
 
+  bool takes_names_;
   Function function_;
 };
 

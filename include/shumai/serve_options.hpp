@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "shumai/json.hpp"
 #include "shumai/tensor.hpp"
@@ -119,6 +120,23 @@ struct GuardOptions {
   double max_norm = std::numeric_limits<double>::infinity();  // of all gradients of one step together
 };
 
+// A route as a model of the Open Inference Protocol: see docs/inference.md.
+struct InferenceModel {
+  struct TensorInfo {
+    std::string name;
+    DType dtype = DType::f32;
+    std::vector<int64_t> shape = {};  // -1: any size
+  };
+
+  std::string name = "model";
+  std::string route = "forward";
+  // What an inference has to send, which is checked, and what it gets. Where
+  // they aren't told, anything may be sent, and metadata says what the route
+  // saw last.
+  std::vector<TensorInfo> inputs = {};
+  std::vector<TensorInfo> outputs = {};
+};
+
 struct ServeOptions {
   uint16_t port = 3000;  // 0: any free one
   std::string hostname = "127.0.0.1";
@@ -130,6 +148,8 @@ struct ServeOptions {
   CheckpointOptions checkpoint = {};
   StalenessOptions staleness = {};
   GuardOptions guard = {};
+  // What /v2/models has; when empty, "model" for the route "forward" if there is one.
+  std::vector<InferenceModel> inference = {};
   // Further members of /statistics. Runs like a handler.
   std::function<Json()> statistics = {};
 };

@@ -113,6 +113,11 @@ void Server::State::check_wanted(const Pass& pass) const {
 
 Task<std::optional<Server::State::Outcome>> Server::State::open(Pass& pass) {
   detail::Request& context = pass.context;
+  if (pass.inference) {
+    pass.inference->check_version(context.version);
+    context.session = Store::passing_session();
+    co_return std::nullopt;
+  }
   const std::string_view ticket_id = pass.request.headers.get("Shumai-Ticket");
   const std::string_view session_id = pass.request.headers.get("Shumai-Session");
   if (ticket_id.empty()) {
@@ -235,10 +240,13 @@ Task<Server::State::Outcome> Server::State::run_async(Pass& pass, Content input)
 
 Server::State::Outcome Server::State::conclude(Pass& pass, Content result, std::exception_ptr failure) {
   detail::Request& context = pass.context;
+  const bool passing = context.session->passing;
   Outcome outcome;
   outcome.failure = failure;
+  outcome.seen = context.version;
   try {
-    if (!failure && !context.ticket && has_graph(result)) context.ticket = store.mint(context.session, context.version);
+    if (!failure && !passing && !context.ticket && has_graph(result))
+      context.ticket = store.mint(context.session, context.version);
     outcome.content = without_graph(result);
   } catch (...) {
     outcome.failure = std::current_exception();
@@ -246,6 +254,10 @@ Server::State::Outcome Server::State::conclude(Pass& pass, Content result, std::
   const bool failed = static_cast<bool>(outcome.failure);
   const bool fresh = context.ticket && !pass.call;
   bool moved = false;
+  if (passing) {
+    Store::let_go(*context.session, context.ticket.get());
+    context.ticket.reset();
+  }
   if (context.ticket) {
     if (fresh && !failed) store.hold(*context.ticket, context.held.empty() ? held_by_answer(result) : context.held);
     moved = settle(pass, outcome.content, failed);

@@ -71,13 +71,14 @@ Server::State::State(Routes given, ServeOptions options_)
   for (Route& route : given) {
     while (route.name.starts_with('/')) route.name.erase(0, 1);
     for (std::string_view own : kOwnRoutes)
-      if (route.name == own)
+      if (route.name == own || is_inference_path(route.name))
         throw Error(ErrorCode::kInvalidArgument,
                     "serve: \"/" + route.name + "\" is answered by the server itself, choose another name");
     if (routes.contains(route.name))
       throw Error(ErrorCode::kInvalidArgument, "serve: the route \"" + route.name + "\" is given twice");
     routes.try_emplace(route.name, std::move(route.handler));
   }
+  add_models();
   if (options.guard.enabled) guard.emplace(options.guard.max_norm);
   if (!is_local(options.hostname) && !options.insecure)
     throw Error(ErrorCode::kInvalidArgument,
@@ -140,6 +141,7 @@ Task<http::Response> Server::State::respond(http::Request request) {
                     : http::problem(503, "unavailable", "the server is shutting down");
   if (path == "statistics") co_return co_await respond_statistics();
   if (path == "metrics") co_return respond_metrics();
+  if (is_inference_path(path)) co_return co_await respond_inference(std::move(request));
   const auto found = routes.find(path);
   if (found == routes.end()) {
     std::string known;
@@ -163,9 +165,11 @@ Task<http::Response> Server::State::respond_to_route(Served& route, std::string_
     const bool json = http::body_size(request.body) == 0 ||
                       http::iequals(request.headers.get("Content-Type").substr(0, kJsonType.size()), kJsonType);
     const std::string_view type = choose_type(request.headers.get("Accept"), json ? kJsonType : kSafetensorsType);
-    const Outcome outcome =
-        co_await inside_logic(route, name, request, decode_content(request.headers, request.body, true));
+    Content input = decode_content(request.headers, request.body, true);
+    const TensorInfos given = route.model ? infos_of(input) : TensorInfos();
+    const Outcome outcome = co_await inside_logic(route, name, request, std::move(input));
     if (outcome.failure) std::rethrow_exception(outcome.failure);
+    if (route.model) route.model->saw(given, infos_of(outcome.content));
     Encoded encoded = encode_content(outcome.content, type);
     http::Response response = http::Response::empty(encoded.type.empty() ? 204 : 200);
     response.body = std::move(encoded.body);
@@ -183,9 +187,10 @@ Task<http::Response> Server::State::respond_to_route(Served& route, std::string_
 
 // Not by co_spawn, whose result would queue up behind the requests that wait for `logic`.
 Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::string_view name,
-                                                         const http::Request& request, Content input) {
+                                                         const http::Request& request, Content input,
+                                                         const InferenceTarget* inference) {
   const auto executor = co_await asio::this_coro::executor;
-  Pass pass{route, name, request, Clock::now(), {store, request.headers, nullptr, nullptr}, nullptr};
+  Pass pass{route, name, request, Clock::now(), {store, request.headers, nullptr, nullptr}, nullptr, inference};
   ++waiting;
   co_await asio::dispatch(asio::bind_executor(logic, asio::use_awaitable));
   --waiting;

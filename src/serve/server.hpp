@@ -16,6 +16,7 @@
 #include "io/event_loop.hpp"
 #include "optim/guard.hpp"
 #include "serve/call_context.hpp"
+#include "serve/inference.hpp"
 #include "serve/request.hpp"
 #include "serve/saver.hpp"
 #include "serve/store.hpp"
@@ -68,6 +69,7 @@ struct Server::State {
     explicit Served(Handler handler) : handler(std::move(handler)) {}
     Handler handler;
     RouteStatistics statistics;
+    std::unique_ptr<ServedModel> model;  // null for a route that is none
   };
   struct Outcome {
     Content content;
@@ -75,6 +77,7 @@ struct Server::State {
     std::string ticket;  // empty when none was made or used
     std::exception_ptr failure;
     uint64_t version = 0;  // that has to be durable before this is told; 0: nothing
+    uint64_t seen = 0;     // by the handler when it began
   };
   // One request on its way through `logic`.
   struct Pass {
@@ -83,16 +86,26 @@ struct Server::State {
     const http::Request& request;
     Clock::time_point begin;
     detail::Request context;
-    std::shared_ptr<TicketCall> call;  // under the ticket that the request carries
+    std::shared_ptr<TicketCall> call;            // under the ticket that the request carries
+    const InferenceTarget* inference = nullptr;  // what it asks for, unless it is an ordinary request
   };
 
   // --- server.cpp ---
   Task<http::Response> respond(http::Request request);
   Task<http::Response> respond_to_route(Served& route, std::string_view name, http::Request request);
   // Enters `logic`, runs the route there, and leaves again.
-  Task<Outcome> inside_logic(Served& route, std::string_view name, const http::Request& request, Content input);
+  Task<Outcome> inside_logic(Served& route, std::string_view name, const http::Request& request, Content input,
+                             const InferenceTarget* inference = nullptr);
   Task<> sweep_now_and_then();
   void save_at_stop(Clock::time_point deadline);
+
+  // --- inference.cpp ---
+  void add_models();
+  // Throws Error (kNotFound).
+  Served& route_of_model(std::string_view model);
+  Task<http::Response> respond_inference(http::Request request);
+  http::Response respond_metadata(const InferenceTarget& target);
+  Task<http::Response> infer(Served& route, const InferenceTarget& target, http::Request request);
 
   // --- route.cpp, inside `logic` ---
   Task<Outcome> run_route(Pass& pass, Content input);

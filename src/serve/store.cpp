@@ -60,6 +60,21 @@ std::shared_ptr<Session> Store::session(std::string_view id) {
   return fresh;
 }
 
+std::shared_ptr<Session> Store::passing_session() {
+  auto session = std::make_shared<Session>();
+  session->id = random_id();
+  session->passing = true;
+  return session;
+}
+
+void Store::let_go(Session& session, Ticket* ticket) {
+  if (ticket) {
+    ticket->own.clear();
+    ticket->state = Ticket::State::kExpired;
+  }
+  session.latest.clear();
+}
+
 std::shared_ptr<Ticket> Store::find(std::string_view id, std::string_view session_id) {
   const auto found = tickets_.find(std::string(id));
   if (found == tickets_.end() || (found->second->running == 0 && found->second->expires <= Clock::now()))
@@ -83,6 +98,12 @@ void Store::check_room(Clock::time_point now) {
 }
 
 std::shared_ptr<Ticket> Store::mint(const std::shared_ptr<Session>& session, uint64_t version) {
+  if (session->passing) {
+    auto passing = std::make_shared<Ticket>();
+    passing->session = session;
+    passing->version = version;
+    return passing;
+  }
   const Clock::time_point now = Clock::now();
   if (session->tickets.size() >= limits_.max_tickets_per_session)
     if (Ticket* oldest = oldest_idle(*session, nullptr)) expire(*oldest);

@@ -67,6 +67,7 @@ struct Session {
   std::list<Ticket*> tickets;  // live ones, oldest first
   size_t bytes = 0;            // that their graphs hold, weights apart
   size_t running = 0;          // requests being handled
+  bool passing = false;        // of one inference: the store doesn't know it, nor its tickets
 };
 
 // One route called under a ticket.
@@ -113,6 +114,10 @@ class Store {
   // Throws Error (kTooManyRequests) when there are too many.
   std::shared_ptr<Session> session(std::string_view id);
 
+  // For one inference, of which nothing is kept: let_go() ends it.
+  static std::shared_ptr<Session> passing_session();
+  static void let_go(Session& session, Ticket* ticket);
+
   // Throws Error: kGone when it is unknown or expired, kForbidden when it
   // belongs to another session than `session_id`, unless that is empty.
   std::shared_ptr<Ticket> find(std::string_view id, std::string_view session_id);
@@ -121,7 +126,7 @@ class Store {
   void check_room(Clock::time_point now);
 
   // A new ticket of `session`; its oldest one expires when it has too many.
-  // Throws as check_room does.
+  // Throws as check_room does. For a passing session that ticket isn't the store's.
   std::shared_ptr<Ticket> mint(const std::shared_ptr<Session>& session, uint64_t version);
 
   // Counts what the ticket's graph holds; the session's oldest others expire when that is too much.
