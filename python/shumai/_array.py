@@ -98,13 +98,15 @@ def bfloat16(values: ArrayLike) -> Array:
 
 def _to_bfloat16(array: np.ndarray) -> np.ndarray:
     """The upper half of each float32, to the nearest, ties to even."""
-    bits = np.ascontiguousarray(array, dtype="<f4").view("<u4").reshape(array.shape)
-    rounded = ((bits.astype(np.uint64) + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
-    return np.where(np.isnan(array), ((bits >> 16) | 0x40).astype("<u2"), rounded)
+    flat = np.asarray(array, dtype="<f4").reshape(-1)
+    bits = flat.view("<u4")
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    quiet = (bits >> np.uint32(16)) | np.uint32(0x40)  # rounding could turn a NaN into something else
+    return np.where(np.isnan(flat), quiet, rounded).astype("<u2").reshape(array.shape)
 
 
 def _from_bfloat16(bits: np.ndarray) -> np.ndarray:
-    return (bits.astype("<u4") << 16).view("<f4")
+    return (bits.reshape(-1).astype("<u4") << np.uint32(16)).view("<f4").reshape(bits.shape)
 
 
 def to_part(value: ArrayLike, name: str = "0", *, own: bool = False) -> Part:

@@ -1,0 +1,411 @@
+"""What comes of answers that no server of ours would give, and of servers that are busy, slow or gone."""
+
+import contextlib
+import json
+import pickle
+import socket
+import struct
+import tempfile
+import threading
+import time
+import unittest
+import unittest.mock
+from pathlib import Path
+
+import numpy as np
+
+import shumai
+from shumai import _zstd
+from shumai._array import to_part
+from shumai._safetensors import encode
+
+from .servers import PATIENCE, RawServer, raw_server, response
+
+GOOD = b"".join(encode([to_part(np.arange(3.0))]))
+BUSY = response(b"", "Retry-After: 0", status="503 Service Unavailable")
+
+
+def problem(status, code, detail, *fields):
+    body = json.dumps({"status": int(status[:3]), "code": code, "detail": detail}).encode()
+    return response(body, *fields, status=status, type_="application/problem+json")
+
+
+class Answers(unittest.TestCase):
+    def fails(self, answer, code, message, **options):
+        """What tfetch makes of the answer's bytes, after which the connection ends."""
+
+        def script(connection, _):
+            server.read_request(connection)
+            connection.sendall(answer)
+
+        with RawServer(script) as server:
+            with self.assertRaises(shumai.ShumaiError) as caught:
+                shumai.tfetch(server.url + "/f", [1.0], timeout=PATIENCE, **options)
+            self.assertEqual(caught.exception.code, code, caught.exception)
+            self.assertIn(message, str(caught.exception))
+            return caught.exception
+
+    def test_an_answer_that_breaks_off(self):
+        whole = response(GOOD)
+        for length in (len(whole) - 1, len(whole) - len(GOOD), 40, 9, 1):
+            with self.subTest(length):
+                error = self.fails(whole[:length], "connection" if length > 9 else "protocol", "")
+                self.assertIn("http://127.0.0.1", str(error))
+        self.assertIsInstance(self.fails(b"", "connection", "broke"), ConnectionError)
+
+    def test_a_lying_header_of_tensors(self):
+        self.fails(response(struct.pack("<Q", 1 << 60) + b"{}"), "too_large", "can't be read: safetensors: a header of")
+        self.fails(response(b"\x10" + GOOD[1:]), "protocol", "can't be read: safetensors")
+
+    def test_a_page_of_html(self):
+        page = b"<html><body>Welcome to the hotel's network</body></html>"
+        self.fails(response(page, type_="text/html; charset=utf-8"), "unsupported_media", "got \"text/html\"")
+        self.fails(response(page, type_="text/html", status="404 Not Found"), "not_found", "/f answered 404")
+        self.fails(response(page, type_="application/json"), "protocol", "can't be read")
+        self.fails(response(page, type_="text/html", status="302 Found"), "internal", "answered 302")
+
+    def test_lengths_that_can_not_be(self):
+        for length, code in [("99999999999999999999", "too_large"), (str((1 << 30) + 1), "too_large"),
+                             ("-5", "protocol"), ("abc", "protocol"), ("5\r\nContent-Length: 6", "protocol")]:
+            with self.subTest(length):
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-safetensors\r\nContent-Length: {length}\r\n\r\n"
+                self.fails(head.encode() + GOOD, code, "")
+
+    def test_a_gigabyte_that_never_comes_takes_no_memory(self):
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-safetensors\r\nContent-Length: {1 << 30}\r\n\r\n"
+        before = self.resident()
+        self.fails(head.encode() + b"x", "connection", "ended after 1 of 1073741824 bytes")
+        self.assertLess(self.resident() - before, 256 << 20)
+
+    def resident(self):
+        """The largest so far, in bytes."""
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def test_what_is_no_http(self):
+        self.fails(b"SSH-2.0-OpenSSH_9.2\r\n", "protocol", "isn't HTTP")
+        self.fails(b"HTTP/1.1 abc\r\n\r\n", "protocol", "isn't HTTP")
+        self.fails(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "protocol", "unasked")
+        self.fails(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", "protocol", "isn't HTTP")
+        self.fails(b"HTTP/1.1 200 " + b"x" * 100_000, "protocol", "isn't HTTP")
+        self.fails(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "connection", "")
+
+    def test_chunks_and_interim_answers_are_read(self):
+        chunked = (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: application/x-safetensors"
+                   b"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" + GOOD[:5] + b"\r\n")
+        rest = GOOD[5:]
+        chunked += f"{len(rest):x}\r\n".encode() + rest + b"\r\n0\r\n\r\n"
+        with raw_server(chunked) as server:
+            for _ in range(3):
+                np.testing.assert_array_equal(shumai.tfetch(server.url + "/f"), [0, 1, 2])
+            self.assertEqual(server.connections, 1)
+
+    def test_problems_become_exceptions(self):
+        error = self.fails(problem("400 Bad Request", "shape_mismatch", "matmul: inner sizes differ"), "shape_mismatch",
+                           "matmul: inner sizes differ")
+        self.assertEqual(error.status, 400)
+        again = pickle.loads(pickle.dumps(error))
+        self.assertEqual((again.code, again.status, str(again)), (error.code, error.status, str(error)))
+        # A code that is another status's can't be right.
+        self.fails(problem("400 Bad Request", "gone", "x"), "invalid_argument", "x")
+        self.assertEqual(self.fails(problem("418 I'm a teapot", "teapot", "x"), "invalid_argument", "x").status, 418)
+        self.fails(response(b"[1]", status="409 Conflict", type_="application/problem+json"), "conflict", "answered 409")
+        self.fails(response(b"{", status="500 Oops", type_="application/problem+json"), "internal", "answered 500")
+
+    def test_a_drip_ends_with_the_timeout(self):
+        stop = threading.Event()
+
+        def script(connection, _):
+            server.read_request(connection)
+            for byte in response(GOOD):
+                connection.sendall(bytes([byte]))
+                if stop.wait(0.05):
+                    return
+
+        with RawServer(script) as server:
+            with self.assertRaises(TimeoutError) as caught:
+                shumai.tfetch(server.url + "/f", timeout=0.3)
+            stop.set()
+        self.assertEqual((caught.exception.code, caught.exception.status), ("timeout", 504))
+        self.assertIn("no complete answer after 3", str(caught.exception))
+
+    def test_a_server_that_takes_nothing_ends_with_the_timeout(self):
+        with RawServer(lambda connection, _: threading.Event().wait(PATIENCE)) as server:
+            with self.assertRaises(shumai.TimedOut):
+                shumai.tfetch(server.url + "/f", np.zeros(1 << 23), timeout=0.2)
+
+    def test_an_early_refusal_of_a_large_body_is_heard(self):
+        def script(connection, _):
+            connection.recv(1000)
+            connection.sendall(problem("413 Payload Too Large", "too_large", "at most 1 MiB"))
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1 << 20):
+                pass
+
+        with RawServer(script) as server, self.assertRaises(shumai.ShumaiError) as caught:
+            shumai.tfetch(server.url + "/f", np.zeros(1 << 22))
+        self.assertEqual((caught.exception.code, str(caught.exception)), ("too_large", "at most 1 MiB"))
+
+    def test_what_comes_after_an_answer_does_not_reach_the_next(self):
+        with raw_server(response(GOOD) + b"HTTP/1.1 200 OK\r\n") as server:
+            for _ in range(3):
+                self.assertEqual(len(shumai.tfetch(server.url + "/f")), 3)
+            self.assertEqual(server.connections, 3)
+
+    def test_json_and_nothing(self):
+        with raw_server(response(b"{\"a\": [1]}", type_="application/json"), response(b"", status="204 No Content")) as server:
+            self.assertEqual(shumai.tfetch(server.url + "/f"), {"a": [1]})
+            self.assertIsNone(shumai.tfetch(server.url + "/f"))
+
+    @unittest.skipUnless(_zstd.is_available(), "no module for zstd")
+    def test_zstd(self):
+        packed = _zstd._module.compress(GOOD)
+        with raw_server(response(packed, "Content-Encoding: zstd")) as server:
+            y = shumai.tfetch(server.url + "/f")
+            y += 1
+            np.testing.assert_array_equal(y, [1, 2, 3])
+            self.assertIn("\r\nAccept-Encoding: zstd\r\n", server.requests[0][0])
+        self.fails(response(GOOD, "Content-Encoding: zstd"), "protocol", "isn't zstd")
+        self.fails(response(packed[:len(packed) // 2], "Content-Encoding: zstd"), "protocol", "")
+        bomb = _zstd._module.compress(bytes(1 << 20))
+        with unittest.mock.patch("shumai._requests.MOST_BODY_BYTES", 1 << 18):
+            self.fails(response(bomb, "Content-Encoding: zstd"), "too_large", "more than 262144 bytes")
+
+    def test_codings_that_were_not_asked_for(self):
+        self.fails(response(GOOD, "Content-Encoding: gzip"), "unsupported_media", "gzip")
+
+
+class Requests(unittest.TestCase):
+    def headers_of(self, *args, **options):
+        with raw_server(response(GOOD)) as server:
+            shumai.tfetch(server.url + "/f", *args, **options)
+            lines = server.requests[0][0].split("\r\n")
+        return lines[0], {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
+
+    def test_headers(self):
+        start, sent = self.headers_of([1.0], token="secret", headers={"X-Team": "data"}, timeout=30)
+        self.assertEqual(start, "POST /f HTTP/1.1")
+        self.assertEqual((sent["authorization"], sent["x-team"]), ("Bearer secret", "data"))
+        self.assertEqual(sent["content-type"], "application/x-safetensors")
+        self.assertRegex(sent["traceparent"], "00-[0-9a-f]{32}-[0-9a-f]{16}-01")
+        self.assertTrue(29_000 < int(sent["shumai-timeout"]) <= 30_000)
+        start, sent = self.headers_of(timeout=None, headers={"accept": "application/x-safetensors"})
+        self.assertEqual((start, sent["accept"]), ("GET /f HTTP/1.1", "application/x-safetensors"))
+        self.assertNotIn("shumai-timeout", sent)
+        self.assertNotIn("content-length", sent)
+
+    def test_headers_that_would_be_two(self):
+        for headers in [{"X": "a\r\nY: b"}, {"X:": "a"}, {"": "a"}, {"X": "\u20ac"}]:
+            with self.subTest(headers), self.assertRaisesRegex(ValueError, "can't be sent"):
+                self.headers_of(headers=headers)
+        with self.assertRaisesRegex(ValueError, "Authorization") as caught:
+            self.headers_of(token="secret\nX: y")
+        self.assertNotIn("secret", str(caught.exception))
+
+    def test_one_trace_through_forward_and_backward(self):
+        trace = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-00"
+        answer = response(GOOD, "Shumai-Ticket: t1", "Shumai-Session: s1")
+        with raw_server(answer) as server:
+            y = shumai.tfetch(server.url + "/f", [1.0], traceparent=trace)
+            shumai.tfetch(server.url + "/o", y.gradient(y))
+            shumai.tfetch(server.url + "/o", y, ticket=y)
+            shumai.tfetch(server.url + "/o", y)
+            heads = [head for head, _ in server.requests]
+        for head in heads[:3]:
+            self.assertRegex(head, trace[:36] + "[0-9a-f]{16}-00(\r\n|$)")
+            self.assertNotIn(trace, head)
+        for head in heads[1:3]:
+            self.assertIn("\r\nShumai-Ticket: t1\r\n", head)
+        self.assertNotIn("Shumai-Session", heads[0])
+        self.assertIn("\r\nShumai-Session: s1\r\n", heads[3])
+        self.assertNotIn("Shumai-Ticket", heads[3])
+
+    def test_tickets_stay_with_their_server_and_sessions_with_their_token(self):
+        answer = response(GOOD, "Shumai-Ticket: t1", "Shumai-Session: s1")
+        with raw_server(answer) as one, raw_server(answer) as other:
+            y = shumai.tfetch(one.url + "/f", [1.0], token="a")
+            shumai.tfetch(other.url + "/f", y.gradient(y))
+            with self.assertRaisesRegex(ValueError, "ticket: it is of http://127.0.0.1"):
+                shumai.tfetch(other.url + "/f", y, ticket=y)
+            shumai.tfetch(one.url + "/f", token="b")
+            self.assertNotIn("Shumai-Ticket", other.requests[0][0])
+            self.assertNotIn("Shumai-Session", one.requests[1][0])
+
+    def test_unix_sockets(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = str(Path(directory, "s:1.sock"))
+            with RawServer(lambda c, _: (server.read_request(c), c.sendall(response(GOOD))), path) as server:
+                self.assertEqual(len(shumai.tfetch(f"unix:{path}:/f?x=1")), 3)
+                self.assertTrue(server.requests[0][0].startswith("GET /f?x=1 HTTP/1.1\r\nHost: localhost\r\n"))
+
+    def test_wrong_arguments(self):
+        for options, message in [({"timeout": -1}, "timeout: expected seconds"), ({"retry_for": None}, "retry_for"),
+                                 ({"timeout": float("nan")}, "timeout"), ({"ticket": np.ones(1)}, "ticket: expected"),
+                                 ({"tls": "ca.pem"}, "tls: expected shumai.Tls")]:
+            with self.subTest(options), self.assertRaisesRegex((ValueError, TypeError), message):
+                shumai.tfetch("localhost:1/f", **options)
+
+    def test_a_grad_fn_needs_one_tensor(self):
+        with raw_server(response(b"", status="204 No Content")) as server:
+            with self.assertRaisesRegex(ValueError, "grad_fn needs a route that answers one tensor"):
+                shumai.tfetch(server.url + "/f", [1.0], grad_fn=print)
+
+
+class Retries(unittest.TestCase):
+    def test_a_busy_server_is_asked_again(self):
+        with raw_server(BUSY, response(b"", status="429 Too Many Requests"), response(GOOD)) as server:
+            with self.assertLogs("shumai", "WARNING") as logs:
+                self.assertEqual(len(shumai.tfetch(server.url + "/f", [1.0])), 3)
+            self.assertEqual(len(server.requests), 3)
+            self.assertEqual(len(logs.output), 1)
+            self.assertIn("answered 503; trying again", logs.output[0])
+
+    def test_retry_after_is_waited_for(self):
+        busy = response(b"", "Retry-After: 1", status="503 Service Unavailable")
+        with raw_server(busy, response(GOOD)) as server, self.assertLogs("shumai"):
+            start = time.monotonic()
+            shumai.tfetch(server.url + "/f")
+            self.assertGreaterEqual(time.monotonic() - start, 1)
+
+    def test_what_would_take_longer_than_retry_for_is_not_waited_for(self):
+        busy = problem("503 Service Unavailable", "unavailable", "draining", "Retry-After: 3000")
+        with raw_server(busy) as server:
+            with self.assertRaises(shumai.ShumaiError) as caught:
+                shumai.tfetch(server.url + "/f")
+            self.assertEqual((caught.exception.code, str(caught.exception)), ("unavailable", "draining"))
+            self.assertEqual(len(server.requests), 1)
+        with raw_server(response(b"", status="503 Oops")) as server:
+            with self.assertRaises(shumai.ShumaiError):
+                shumai.tfetch(server.url + "/f", retry_for=0)
+            self.assertEqual(len(server.requests), 1)
+
+    def count_requests_of_breaking(self, **options):
+        def script(connection, number):
+            server.read_request(connection)
+            if number > 0:
+                connection.sendall(response(GOOD))
+
+        with RawServer(script) as server:
+            with contextlib.suppress(ConnectionError):
+                self.assertEqual(len(shumai.tfetch(server.url + "/f", **options)), 3)
+            return len(server.requests)
+
+    def test_only_what_may_be_repeated_is(self):
+        self.assertEqual(self.count_requests_of_breaking(input=[1.0]), 1)
+        with self.assertLogs("shumai"):
+            self.assertEqual(self.count_requests_of_breaking(input=[1.0], repeatable=True), 2)
+        with self.assertLogs("shumai"):
+            self.assertEqual(self.count_requests_of_breaking(), 2)
+        with self.assertLogs("shumai"):
+            self.assertEqual(self.count_requests_of_breaking(input=[1.0], grad_fn=lambda grad: None), 2)
+
+    def test_a_gateways_502_is_repeated_and_a_servers_own_is_not(self):
+        gateway = response(b"<html>", status="502 Bad Gateway", type_="text/html")
+        own = problem("502 Bad Gateway", "connection", "the next server is down")
+        for answer, options, count in [(gateway, {"repeatable": True}, 2), (gateway, {}, 1), (own, {"repeatable": True}, 1)]:
+            with raw_server(answer, response(GOOD)) as server:
+                with contextlib.suppress(shumai.ShumaiError):
+                    shumai.tfetch(server.url + "/f", [1.0], **options)
+                self.assertEqual(len(server.requests), count)
+
+    def test_a_kept_connection_that_died_is_replaced_at_once(self):
+        answered = threading.Event()
+
+        def script(connection, number):
+            server.read_request(connection)
+            connection.sendall(response(GOOD))
+            if number == 0:
+                # Closes when the second request comes, without an answer.
+                connection.recv(1)
+                answered.set()
+            else:
+                server.read_request(connection)
+
+        with RawServer(script) as server, self.assertNoLogs("shumai"):
+            shumai.tfetch(server.url + "/f")
+            self.assertEqual(len(shumai.tfetch(server.url + "/f", retry_for=0)), 3)
+            self.assertTrue(answered.is_set())
+            self.assertEqual(server.connections, 2)
+
+    def test_nobody_there_is_given_up_after_retry_for(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"127.0.0.1:{listener.getsockname()[1]}/f"
+        start = time.monotonic()
+        with self.assertRaises(shumai.ConnectionFailed), self.assertLogs("shumai"):
+            shumai.tfetch(url, [1.0], retry_for=0.3)
+        self.assertTrue(0.1 < time.monotonic() - start < 20)
+
+    def test_a_server_that_comes_back_is_waited_for(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        came = threading.Event()
+
+        def come():
+            with socket.create_server(("127.0.0.1", port)) as late:
+                came.set()
+                connection, _ = late.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(response(GOOD))
+
+        starter = threading.Timer(0.2, come)
+        starter.start()
+        with self.assertLogs("shumai"):
+            self.assertEqual(len(shumai.tfetch(f"127.0.0.1:{port}/f", [1.0])), 3)
+        starter.join()
+        self.assertTrue(came.is_set())
+
+
+class Models(unittest.TestCase):
+    """remote_model's answers to what a server may say of a ticket."""
+
+    FORWARD = response(GOOD, "Shumai-Ticket: t1", "Shumai-Session: s1")
+    AGAIN = response(GOOD, "Shumai-Ticket: t2", "Shumai-Session: s2")
+
+    def backward(self, *answers, **options):
+        with raw_server(self.FORWARD, *answers) as server:
+            model = shumai.remote_model(server.url, **options)
+            y = model([1.0])
+            try:
+                return model.backward(y, [1.0, 2.0, 3.0])
+            finally:
+                self.heads = [head for head, _ in server.requests]
+                self.bodies = [body for _, body in server.requests]
+
+    def test_a_forgotten_or_stale_ticket_costs_another_forward(self):
+        for code, status in [("gone", "410 Gone"), ("stale", "409 Conflict")]:
+            got = self.backward(problem(status, code, "forward again"), self.AGAIN, response(GOOD))
+            np.testing.assert_array_equal(got, [0, 1, 2])
+            self.assertEqual([head.split()[1] for head in self.heads], ["/forward", "/optimize", "/forward", "/optimize"])
+            self.assertIn("Shumai-Ticket: t2", self.heads[3])
+            self.assertIn("Shumai-Session: s2", self.heads[3])
+            self.assertEqual(self.bodies[0], self.bodies[2])
+            self.assertEqual(self.bodies[1], self.bodies[3])
+
+    def test_a_step_that_was_taken_is_not_taken_again(self):
+        done = problem("409 Conflict", "already_done", "the step was taken")
+        self.assertIsNone(self.backward(done, input_gradient=False))
+        self.assertEqual(len(self.heads), 2)
+        self.assertIn("Shumai-Input-Gradient: none", self.heads[0])
+        with self.assertRaises(shumai.ShumaiError) as caught:  # then the gradient of the input is lost
+            self.backward(done)
+        self.assertEqual(caught.exception.code, "already_done")
+        self.assertEqual(len(self.heads), 2)
+
+    def test_another_shape_of_the_repeated_forward_is_an_error(self):
+        other = response(b"".join(encode([to_part(np.ones(4))])), "Shumai-Ticket: t2")
+        with self.assertRaises(shumai.ShumaiError) as caught:
+            self.backward(problem("410 Gone", "gone", "x"), other)
+        self.assertEqual(caught.exception.code, "shape_mismatch")
+
+    def test_a_ticket_that_is_always_forgotten_is_given_up(self):
+        with self.assertRaises(shumai.ShumaiError) as caught:
+            self.backward(*[problem("410 Gone", "gone", "x"), self.AGAIN] * 1000, retry_for=0.05)
+        self.assertEqual(caught.exception.code, "gone")
+
+    def test_no_tensor_is_an_error(self):
+        with raw_server(response(b"1", type_="application/json")) as server:
+            with self.assertRaisesRegex(shumai.ShumaiError, "answered no tensor, expected one"):
+                shumai.remote_model(server.url + "/")([1.0])
+            self.assertEqual(server.requests[0][0].split()[1], "/forward")
