@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._requests import Answer, Ticket
-from ._safetensors import FLOATING, Part
+from ._safetensors import Part
 
 _DTYPE_OF_CODE = {
     "BOOL": np.dtype("?"), "U8": np.dtype("u1"), "I8": np.dtype("i1"), "I16": np.dtype("<i2"), "U16": np.dtype("<u2"),
@@ -24,7 +24,7 @@ class GradContext:
     """What a grad_fn gets."""
 
     grad_in: Any  # the gradient of the output, which carries the output's ticket
-    output: Any
+    output: Any  # shares the answer's memory
     inputs: tuple[Any, ...]
 
 
@@ -165,7 +165,3 @@ def from_answer(answer: Answer, from_one: Callable[[Part], Any] = from_part) -> 
         return answer.json
     arrays = {part.name: tag(from_one(part), answer.ticket) for part in answer.parts}
     return arrays["0"] if list(arrays) == ["0"] else arrays
-
-
-def is_floating(part: Part) -> bool:
-    return part.dtype in FLOATING

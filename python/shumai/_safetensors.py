@@ -22,7 +22,6 @@ SIZE_OF_DTYPE = {
     "BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "U16": 2, "I32": 4, "U32": 4, "I64": 8, "U64": 8, "F16": 2, "BF16": 2,
     "F32": 4, "F64": 8,
 }
-FLOATING = frozenset(("F16", "BF16", "F32", "F64"))
 
 _MOST_HEADER_BYTES = 4 << 20
 _MOST_TENSORS = 10_000

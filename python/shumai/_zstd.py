@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from importlib import import_module
 from typing import Any
 
 from ._safetensors import Buffer
 from .errors import ShumaiError
 
-_PIECE = 1 << 20
+# What comes of it is less than 128 MiB: a block has 4 bytes at least, and becomes 128 KiB at most.
+_PIECE = 4096
 
 
 def _find() -> Any:
@@ -29,23 +29,28 @@ def is_available() -> bool:
     return _module is not None
 
 
-def _reader(data: Buffer) -> Any:
-    if hasattr(_module, "ZstdFile"):
-        return _module.ZstdFile(io.BytesIO(data))
-    return _module.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True)
+def _decompressor() -> Any:
+    decompressor = _module.ZstdDecompressor()
+    return decompressor.decompressobj() if hasattr(decompressor, "decompressobj") else decompressor
 
 
 def decompress(data: Buffer, most: int) -> bytearray:
     """Raises ShumaiError: "protocol" for broken data, "too_large" above `most` bytes, "unsupported_media"."""
     if _module is None:
         raise ShumaiError("unsupported_media", "the answer is compressed, which wasn't asked for")
-    out = bytearray()
-    try:
-        with _reader(data) as reader:
-            while piece := reader.read(_PIECE):
-                out += piece
-                if len(out) > most:
-                    raise ShumaiError("too_large", f"an answer of more than {most} bytes")
-    except (getattr(_module, "ZstdError"), EOFError) as error:
-        raise ShumaiError("protocol", f"the answer isn't zstd: {error}") from None
+    out, at = bytearray(), 0
+    while at < len(data):
+        frame = _decompressor()
+        while not frame.eof:
+            piece = data[at:at + _PIECE]
+            if not piece:
+                raise ShumaiError("protocol", "the answer's zstd breaks off")
+            try:
+                out += frame.decompress(piece)
+            except _module.ZstdError as error:
+                raise ShumaiError("protocol", f"the answer isn't zstd: {error}") from None
+            if len(out) > most:
+                raise ShumaiError("too_large", f"an answer of more than {most} bytes")
+            at += len(piece)
+        at -= len(frame.unused_data)
     return out

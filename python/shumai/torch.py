@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, Optional
 
+import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from ._array import GradContext, from_answer, gradient_ticket
+from ._array import GradContext, from_answer, from_part, gradient_ticket
 from ._connection import TlsOption
 from ._fetch import check_one, ticket_of
 from ._fetch import tfetch as tfetch
@@ -36,18 +37,22 @@ def _to_part(tensor: torch.Tensor, name: str = "0", *, own: bool = False) -> Par
     flat = tensor.detach().cpu().resolve_neg().reshape(-1)
     if flat.numel() == 0:
         return Part(name, code, tuple(tensor.shape), b"")
-    if own and tensor.device.type == "cpu":
-        flat = flat.clone()
-    return Part(name, code, tuple(tensor.shape), memoryview(flat.contiguous().view(torch.uint8).numpy()))
+    if tensor.dtype == torch.bfloat16:  # which NumPy lacks
+        flat = flat.view(torch.int16)
+    array = flat.contiguous().numpy()
+    return Part(name, code, tuple(tensor.shape), memoryview(array.copy() if own else array).cast("B"))
 
 
 def _from_part(part: Part) -> torch.Tensor:
     dtype = _DTYPE_OF_CODE.get(part.dtype)
     if dtype is None:
         raise TypeError(f"PyTorch {torch.__version__} has no {_NAMES[part.dtype]}, which tensor \"{part.name}\" is of")
+    # Never a view: autograd lets nobody change in place what a Function returned as one.
     if not len(part.data):
         return torch.empty(part.shape, dtype=dtype)
-    return torch.frombuffer(part.data, dtype=dtype).reshape(part.shape)
+    if dtype == torch.bfloat16:
+        return torch.frombuffer(part.data, dtype=dtype).reshape(part.shape).clone()
+    return torch.from_numpy(from_part(part).view(np.ndarray))
 
 
 def takes(value: Any) -> bool:
@@ -72,13 +77,13 @@ def fetch_tensors(
     check_one(url, answer, torch.Tensor)
     if not torch.is_grad_enabled() or not answer.is_floating_point():
         return answer
-    ticket, inputs = answer.ticket, tuple(tensors.values())
+    ticket, context_output, inputs = answer.ticket, answer.detach(), tuple(tensors.values())
 
     def backward(gradient: torch.Tensor) -> Any:
         gradient._gradient_of = ticket  # type: ignore[attr-defined]
-        return grad_fn(GradContext(gradient, answer, tuple(each.detach() for each in inputs)))
+        return grad_fn(GradContext(gradient, context_output, tuple(each.detach() for each in inputs)))
 
-    output = _Remote.apply(answer.detach(), backward, _anchor(), *inputs)
+    output = _Remote.apply((answer,), backward, _anchor(), *inputs)
     output.ticket = ticket
     return output
 
@@ -89,14 +94,17 @@ def _anchor() -> torch.Tensor:
 
 
 class _Remote(torch.autograd.Function):
-    """An answer as a function of its inputs, whose gradient `backward` finds."""
+    """An answer as a function of its inputs, whose gradient `backward` finds.
+
+    The answer comes in a tuple: as an argument it would make the output a view, which can't be changed in place.
+    """
 
     @staticmethod
-    def forward(ctx: Any, answer: torch.Tensor, backward: Callable[[torch.Tensor], Any], _: torch.Tensor,
+    def forward(ctx: Any, answer: tuple[torch.Tensor], backward: Callable[[torch.Tensor], Any], _: torch.Tensor,
                 *inputs: Any) -> torch.Tensor:
         ctx.remote_backward = backward
         ctx.inputs_are = [(tensor.dtype, tensor.device, tensor.shape) for tensor in inputs]
-        return answer.view_as(answer)
+        return answer[0]
 
     @staticmethod
     @once_differentiable
@@ -149,7 +157,7 @@ class RemoteModel(torch.nn.Module):
             part = step.backward(_to_part(gradient))
             return None if part is None else _from_part(part)
 
-        return _Remote.apply(answer.to(input.device), backward, _anchor(), input)
+        return _Remote.apply((answer.to(input.device),), backward, _anchor(), input)
 
     def extra_repr(self) -> str:
         return self._routes.forward

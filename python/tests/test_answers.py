@@ -167,7 +167,13 @@ class Answers(unittest.TestCase):
             np.testing.assert_array_equal(y, [1, 2, 3])
             self.assertIn("\r\nAccept-Encoding: zstd\r\n", server.requests[0][0])
         self.fails(response(GOOD, "Content-Encoding: zstd"), "protocol", "isn't zstd")
-        self.fails(response(packed[:len(packed) // 2], "Content-Encoding: zstd"), "protocol", "")
+        for length in (1, len(packed) // 2, len(packed) - 1):
+            self.fails(response(packed[:length], "Content-Encoding: zstd"), "protocol", "breaks off")
+        self.fails(response(packed + b"xyz", "Content-Encoding: zstd"), "protocol", "")
+        large = np.random.default_rng(1).integers(0, 200, 100_000)
+        frames = [_zstd._module.compress(piece) for piece in encode([to_part(large)])]
+        with raw_server(response(b"".join(frames), "Content-Encoding: zstd")) as server:
+            np.testing.assert_array_equal(shumai.tfetch(server.url), large)
         bomb = _zstd._module.compress(bytes(1 << 20))
         with unittest.mock.patch("shumai._requests.MOST_BODY_BYTES", 1 << 18):
             self.fails(response(bomb, "Content-Encoding: zstd"), "too_large", "more than 262144 bytes")
