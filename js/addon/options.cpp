@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "codec/inference.hpp"
 #include "shumai/error.hpp"
 
 namespace sm::js {
@@ -94,6 +95,39 @@ void read_guard(napi_env env, napi_value value, io::GuardOptions& out) {
   if (!(out.max_norm > 0)) refuse("guard.maxNorm", "above 0", std::to_string(out.max_norm));
 }
 
+std::vector<int64_t> to_shape(napi_env env, napi_value value) {
+  if (!is_array(env, value)) refuse("inference: a tensor's shape", "an array of sizes, -1 for any", "none");
+  std::vector<int64_t> shape;
+  for (uint32_t i = 0, n = length_of(env, value); i < n; ++i)
+    shape.push_back(to_integer(env, at(env, value, i), "inference: a size of a shape"));
+  return shape;
+}
+
+std::vector<io::InferenceModel::TensorInfo> to_tensor_infos(napi_env env, napi_value list, const char* what) {
+  std::vector<io::InferenceModel::TensorInfo> infos;
+  if (missing(env, list)) return infos;
+  if (!is_array(env, list)) refuse(what, "an array of {name, datatype, shape}", "something else");
+  for (uint32_t i = 0, n = length_of(env, list); i < n; ++i) {
+    const napi_value info = at(env, list, i);
+    infos.push_back({to_text(env, get(env, info, "name"), what),
+                     codec::dtype_from_datatype(to_text(env, get(env, info, "datatype"), what)),
+                     to_shape(env, get(env, info, "shape"))});
+  }
+  return infos;
+}
+
+void read_inference(napi_env env, napi_value models, std::vector<io::InferenceModel>& out) {
+  for (uint32_t i = 0, n = length_of(env, models); i < n; ++i) {
+    const napi_value given = at(env, models, i);
+    io::InferenceModel model;
+    read_text(env, given, "name", model.name);
+    read_text(env, given, "route", model.route);
+    model.inputs = to_tensor_infos(env, get(env, given, "inputs"), "inference.inputs");
+    model.outputs = to_tensor_infos(env, get(env, given, "outputs"), "inference.outputs");
+    out.push_back(std::move(model));
+  }
+}
+
 uint16_t to_port(napi_env env, napi_value port) {
   const int64_t number = type_of(env, port) == napi_string ? std::atoll(to_text(env, port, "port").c_str())
                                                            : to_integer(env, port, "port");
@@ -114,6 +148,7 @@ io::ServeOptions to_serve_options(napi_env env, napi_value value) {
   if (given("checkpoint")) read_checkpoint(env, get(env, value, "checkpoint"), options.checkpoint);
   if (given("staleness")) read_staleness(env, get(env, value, "staleness"), options.staleness);
   if (given("guard")) read_guard(env, get(env, value, "guard"), options.guard);
+  if (given("inference")) read_inference(env, get(env, value, "inference"), options.inference);
   return options;
 }
 

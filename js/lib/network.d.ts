@@ -146,6 +146,24 @@ export interface CheckpointOptions {
  */
 export type StalenessPolicy = 'accept' | 'scale' | 'reject'
 
+/** A tensor as the Open Inference Protocol describes it. */
+export interface InferenceTensor {
+  name: string
+  datatype: 'BOOL' | 'UINT8' | 'INT8' | 'INT16' | 'UINT16' | 'INT32' | 'UINT32' | 'INT64' | 'UINT64' | 'FP16' | 'BF16' | 'FP32' | 'FP64'
+  /** -1: any size. */
+  shape: number[]
+}
+/** A route as a model of the Open Inference Protocol. */
+export interface InferenceModel {
+  /** Default 'model'. */
+  name?: string
+  /** Default 'forward'. */
+  route?: string
+  /** Checked when given; else metadata tells what the route saw last. */
+  inputs?: InferenceTensor[]
+  outputs?: InferenceTensor[]
+}
+
 export interface ServeOptions {
   /** 0: any free one. Default 3000. */
   port?: number | string
@@ -168,6 +186,8 @@ export interface ServeOptions {
    * did before.
    */
   signals?: boolean
+  /** What /v2/models has (see docs/inference.md). Default: `model` for the route `forward`, if there is one. */
+  inference?: InferenceModel | InferenceModel[]
   /** Further members of /statistics. They may have to be awaited; those of the last time stand in after 10 ms. */
   statistics?: () => { [key: string]: Json } | Promise<{ [key: string]: Json }>
 }

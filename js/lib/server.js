@@ -131,7 +131,7 @@ export class Server {
   }
 }
 
-const kOptions = ['port', 'hostname', 'insecure', 'limits', 'checkpoint', 'staleness', 'guard', 'signals', 'statistics']
+const kOptions = ['port', 'hostname', 'insecure', 'limits', 'checkpoint', 'staleness', 'guard', 'signals', 'statistics', 'inference']
 const kLimits = [
   'maxBodyBytes', 'maxHeaderBytes', 'maxHeaders', 'maxConnections', 'maxRequestsInFlight', 'maxRequestsInFlightPerSession', 'maxHops',
   'headerTimeout', 'bodyTimeout', 'minBodyRate', 'keepAliveTimeout', 'writeTimeout', 'lingerTimeout',
@@ -148,6 +148,18 @@ function checkOptions(options) {
   else if (guard !== undefined && typeof guard !== 'boolean') throw new ShumaiError(`serve: guard must be true, false or {maxNorm}, got ${guard}`)
   if (typeof staleness === 'object') checkNames(staleness, ['policy', 'limit'], 'serve: no option staleness.')
   if (checkpoint !== undefined && typeof checkpoint !== 'object') throw new ShumaiError(`serve: checkpoint must be {directory, weights, ...}, got ${typeof checkpoint}`)
+}
+
+/** The models of the Open Inference Protocol as a list. */
+function listModels(options) {
+  if (options.inference === undefined) return options
+  const inference = [options.inference].flat()
+  for (const model of inference) {
+    if (typeof model !== 'object' || model === null) throw new ShumaiError(`serve: inference must be {name, route, inputs, outputs} or an array of these, got ${String(model)}`)
+    checkNames(model, ['name', 'route', 'inputs', 'outputs'], 'serve: no option inference.')
+    for (const info of [model.inputs ?? [], model.outputs ?? []].flat()) checkNames(info, ['name', 'datatype', 'shape'], "serve: no option of a model's tensor")
+  }
+  return { ...options, inference }
 }
 
 /**
@@ -167,7 +179,7 @@ export function serve(handlers, options = {}) {
   for (const name of names) if (typeof handlers[name] !== 'function') throw new ShumaiError(`serve: the handler of "${name}" must be a function, got ${typeof handlers[name]}`)
   checkOptions(options)
   const learner = options.checkpoint ? new Learner(options.checkpoint) : undefined
-  const [number, port, url] = native.serve(names, options, learner?.handles(), learner?.load)
+  const [number, port, url] = native.serve(names, listModels(options), learner?.handles(), learner?.load)
   servers.set(number, { users: new Users(), handlers: names.map((name) => handlers[name]), statistics: options.statistics, entries: undefined, learner })
   const server = new Server(number, port, url)
   if (options.signals !== false) stopAtSignals(server)
