@@ -17,7 +17,9 @@ void append_element(std::string& out, T value) {
   } else if constexpr (std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>) {
     append_element(out, static_cast<float>(value));
   } else if constexpr (std::is_floating_point_v<T>) {
-    if (std::isfinite(value))
+    if (value == 0 && std::signbit(value))
+      out += "-0.0";  // many readers take -0 for an integer, which has no sign
+    else if (std::isfinite(value))
       append_json_number(out, value);
     else
       out += std::isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
