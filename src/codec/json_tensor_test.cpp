@@ -119,7 +119,7 @@ TEST(JsonTensor, IntegersAreExact) {
 }
 
 TEST(JsonTensor, NestingIsUsedWhereItSaysAll) {
-  EXPECT_EQ(encode_json(tensor<float>({1, 0.1f, 1e30f, -0.0f}, {2, 2})), "[[1,0.1],[1e+30,-0]]");
+  EXPECT_EQ(encode_json(tensor<float>({1, 0.1f, 1e30f, -0.0f}, {2, 2})), "[[1,0.1],[1e+30,-0.0]]");
   EXPECT_EQ(encode_json(scalar(2.5f)), "2.5");
   EXPECT_EQ(encode_json(tensor<bool>({true, false})), "[true,false]");
   EXPECT_EQ(encode_json(empty({0})), "[]");
