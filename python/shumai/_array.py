@@ -122,7 +122,7 @@ def to_part(value: ArrayLike, name: str = "0", *, own: bool = False) -> Part:
             raise TypeError(f"expected an array of numbers or booleans, got the dtype {array.dtype}")
         array, code = array.astype(little, copy=False), _CODE_OF_DTYPE[little]
     flat = array.flatten() if own else array.reshape(-1)
-    return Part(name, code, array.shape, memoryview(flat.view(np.uint8)) if flat.size else b"")
+    return Part(name, code, array.shape, flat.view(np.uint8).data if flat.size else b"")
 
 
 def from_part(part: Part) -> Array:

@@ -197,7 +197,7 @@ def _read_body(response: http.client.HTTPResponse) -> Buffer:
     if response.length > MOST_BODY_BYTES:
         raise ShumaiError("too_large", f"an answer of {response.length} bytes, expected at most {MOST_BODY_BYTES}")
     # Untouched memory costs nothing until the bytes come.
-    body = memoryview(np.empty(response.length, np.uint8))
+    body = np.empty(response.length, np.uint8).data
     at = 0
     while at < len(body):
         count = response.readinto(body[at:])

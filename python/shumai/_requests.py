@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Mapping, NamedTuple, NoReturn, Optional, Sequence
+from typing import Any, Mapping, NamedTuple, NoReturn, Optional, Sequence, Union
 
 from . import _safetensors
 from ._connection import MOST_BODY_BYTES, Deadline, Progress, Response, Tls, TlsOption, send
@@ -175,21 +175,23 @@ class _Backoff:
         return asked_for + random.uniform(most / 2, most)
 
 
-def _retry_after(response: Response | None) -> float:
+# What came of an attempt.
+_Outcome = Union[Response, ShumaiError]
+
+
+def _retry_after(outcome: _Outcome) -> float:
     """Retry-After in seconds; its other form, a date, counts as not given."""
-    text = (response.headers.get("Retry-After") or "").strip() if response else ""
+    text = "" if isinstance(outcome, ShumaiError) else (outcome.headers.get("Retry-After") or "").strip()
     return min(int(text), 3600) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _is_worth_another(
-    response: Response | None, failure: ShumaiError | None, arrived: bool, repeatable: bool
-) -> bool:
-    if failure is not None or response is None:
-        return failure is not None and failure.code == "connection" and (repeatable or not arrived)
-    if response.status in (429, 503):
+def _is_worth_another(outcome: _Outcome, arrived: bool, repeatable: bool) -> bool:
+    if isinstance(outcome, ShumaiError):
+        return outcome.code == "connection" and (repeatable or not arrived)
+    if outcome.status in (429, 503):
         return True
     # A server of ours says its own 502 or 504 for good; a gateway before it may get through next time.
-    return repeatable and response.status in (502, 504) and not _is_problem(response)
+    return repeatable and outcome.status in (502, 504) and not _is_problem(outcome)
 
 
 def _send_patiently(request: _Request, options: Options, repeatable: bool) -> Response:
@@ -198,28 +200,29 @@ def _send_patiently(request: _Request, options: Options, repeatable: bool) -> Re
     backoff = _Backoff()
     url = request.url
     while True:
-        response, failure, progress = None, None, Progress()
+        progress = Progress()
+        outcome: _Outcome
         try:
-            left = deadline.left()
-            response = send(
-                url, request.method, request.head(left), request.body, tls=options.tls, deadline=deadline,
-                repeatable=repeatable, progress=progress,
-            )
+            head = request.head(deadline.left())
+            outcome = send(
+                url, request.method, head, request.body, tls=options.tls, deadline=deadline, repeatable=repeatable,
+                progress=progress)
         except ShumaiError as error:
-            failure = error
+            outcome = error
         except TimeoutError:
-            failure = error_of("timeout", f"{url.origin}: no answer after {deadline.spent() * 1000:.0f} ms")
-        if not _is_worth_another(response, failure, progress.may_have_arrived, repeatable):
+            outcome = error_of("timeout", f"{url.origin}: no answer after {deadline.spent() * 1000:.0f} ms")
+        if not _is_worth_another(outcome, progress.may_have_arrived, repeatable):
             break
-        wait = backoff.next(_retry_after(response))
+        wait = backoff.next(_retry_after(outcome))
         if deadline.spent() + wait > _patience(url, options):
             break
         if backoff.tries == 1:
-            _log.warning("%s; trying again", failure or f"{url.origin} answered {response.status}")  # type: ignore[union-attr]
+            said = outcome if isinstance(outcome, ShumaiError) else f"{url.origin} answered {outcome.status}"
+            _log.warning("%s; trying again", said)
         time.sleep(wait)
-    if response is None:
-        raise failure  # type: ignore[misc]
-    return response
+    if isinstance(outcome, ShumaiError):
+        raise outcome
+    return outcome
 
 
 def _patience(url: Url, options: Options) -> float:
@@ -273,7 +276,8 @@ def _decoded(response: Response, url: Url) -> Response:
     if coding == "identity":
         return response
     if coding != "zstd":
-        raise ShumaiError("unsupported_media", f"{url} answered with the Content-Encoding \"{coding[:80]}\", expected zstd")
+        raise ShumaiError(
+            "unsupported_media", f"{url} answered with the Content-Encoding \"{coding[:80]}\", expected zstd")
     try:
         return response._replace(body=decompress(response.body, MOST_BODY_BYTES))
     except ShumaiError as error:

@@ -80,7 +80,8 @@ def decode(body: Buffer) -> list[Part]:
         _fail(f"the length of the header needs 8 bytes, got {len(bytes_)}")
     (length,) = struct.unpack("<Q", bytes_[:8])
     if length > _MOST_HEADER_BYTES:
-        raise ShumaiError("too_large", f"safetensors: a header of {length} bytes, expected at most {_MOST_HEADER_BYTES}")
+        raise ShumaiError(
+            "too_large", f"safetensors: a header of {length} bytes, expected at most {_MOST_HEADER_BYTES}")
     if length > len(bytes_) - 8:
         _fail(f"a header of {length} bytes, but only {len(bytes_) - 8} follow")
     header = _parse_header(bytes(bytes_[8:8 + length]))
@@ -132,7 +133,10 @@ def _check_info(name: str, info: Any, data_size: int) -> tuple[int, int]:
     """Where the tensor lies in the data."""
     if not isinstance(info, dict):
         _fail(f"tensor \"{name}\" needs an object, got {str(info)[:80]}")
-    dtype, shape, offsets = info.get("dtype"), info.get("shape"), info.get("data_offsets")
+    dtype: Any
+    shape: Any
+    offsets: Any
+    dtype, shape, offsets = map(info.get, ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or dtype not in SIZE_OF_DTYPE:
         _fail(f"tensor \"{name}\" has the dtype {str(dtype)[:80]}, expected one of {', '.join(SIZE_OF_DTYPE)}")
     if not _are_sizes(shape) or len(shape) > _MOST_DIMENSIONS:

@@ -79,9 +79,11 @@ def fetch_tensors(
         return answer
     ticket, context_output, inputs = answer.ticket, answer.detach(), tuple(tensors.values())
 
+    send = grad_fn
+
     def backward(gradient: torch.Tensor) -> Any:
         gradient._gradient_of = ticket  # type: ignore[attr-defined]
-        return grad_fn(GradContext(gradient, context_output, tuple(each.detach() for each in inputs)))
+        return send(GradContext(gradient, context_output, tuple(each.detach() for each in inputs)))
 
     output = _Remote.apply((answer,), backward, _anchor(), *inputs)
     output.ticket = ticket
@@ -100,8 +102,9 @@ class _Remote(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, answer: tuple[torch.Tensor], backward: Callable[[torch.Tensor], Any], _: torch.Tensor,
-                *inputs: Any) -> torch.Tensor:
+    def forward(  # type: ignore[override]
+        ctx: Any, answer: tuple[torch.Tensor], backward: Callable[[torch.Tensor], Any], _: torch.Tensor, *inputs: Any
+    ) -> torch.Tensor:
         ctx.remote_backward = backward
         ctx.inputs_are = [(tensor.dtype, tensor.device, tensor.shape) for tensor in inputs]
         return answer[0]

@@ -57,8 +57,9 @@ class Arrays(unittest.TestCase):
         self.assertIs(type(jacobian), np.ndarray)
 
     def test_bfloat16_rounds_to_nearest_even(self):
-        for value, expected in [(1.0, 1.0), (1 + 2**-8, 1.0), (1 + 3 * 2**-8, 1 + 2**-6), (1 + 2**-8 + 2**-20, 1 + 2**-7),
-                                (3.4e38, np.inf), (-np.inf, -np.inf), (2.0**-133, 2.0**-133), (-0.0, -0.0)]:
+        for value, expected in [(1.0, 1.0), (1 + 2**-8, 1.0), (1 + 3 * 2**-8, 1 + 2**-6),
+                                (1 + 2**-8 + 2**-20, 1 + 2**-7), (3.4e38, np.inf),
+                                (-np.inf, -np.inf), (2.0**-133, 2.0**-133), (-0.0, -0.0)]:
             got = shumai.bfloat16(value)
             self.assertEqual(got, np.float32(expected), value)
             self.assertEqual(np.signbit(got), np.signbit(expected))
