@@ -189,7 +189,7 @@ Task<http::Response> Server::State::respond_inference(http::Request request) {
     }
     if (target.kind != Kind::kInfer) co_return respond_metadata(target);
     Served& route = route_of_model(target.model);
-    co_return co_await infer(route, target, std::move(request));
+    co_return co_await counted(route.statistics, infer(route, target, std::move(request)));
   } catch (const Error& error) {
     co_return error_response(error);
   } catch (const std::exception& error) {
@@ -198,30 +198,19 @@ Task<http::Response> Server::State::respond_inference(http::Request request) {
 }
 
 Task<http::Response> Server::State::infer(Served& route, const InferenceTarget& target, http::Request request) {
-  const auto begin = std::chrono::steady_clock::now();
-  ++route.statistics.requests;
-  std::exception_ptr failure;
-  try {
-    // Nothing of an inference is kept, and nobody will ask for a gradient.
-    request.headers.erase("Shumai-Ticket");
-    request.headers.erase("Shumai-Session");
-    request.headers.set("Shumai-Input-Gradient", "none");
-    const codec::InferenceRequest asked = decode(request);
-    Content input = route.model->bind(asked.inputs, route.handler.takes_names());
-    const TensorInfos given = infos_of(input);
-    const Outcome outcome = co_await inside_logic(route, route.model->route(), request, std::move(input), &target);
-    if (outcome.failure) std::rethrow_exception(outcome.failure);
-    codec::InferenceResponse answer{route.model->name(), std::to_string(outcome.seen), asked.id,
-                                    route.model->choose(outcome.content, asked)};
-    route.model->saw(given, infos_of(outcome.content));
-    http::Response response = encode(std::move(answer));
-    route.statistics.nanoseconds += static_cast<uint64_t>((std::chrono::steady_clock::now() - begin).count());
-    co_return response;
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  ++route.statistics.errors;
-  std::rethrow_exception(failure);
+  // Nothing of an inference is kept, and nobody will ask for a gradient.
+  request.headers.erase("Shumai-Ticket");
+  request.headers.erase("Shumai-Session");
+  request.headers.set("Shumai-Input-Gradient", "none");
+  const codec::InferenceRequest asked = decode(request);
+  Content input = route.model->bind(asked.inputs, route.handler.takes_names());
+  const TensorInfos given = infos_of(input);
+  const Outcome outcome = co_await inside_logic(route, route.model->route(), request, std::move(input), &target);
+  if (outcome.failure) std::rethrow_exception(outcome.failure);
+  codec::InferenceResponse answer{route.model->name(), std::to_string(outcome.seen), asked.id,
+                                  route.model->choose(outcome.content, asked)};
+  route.model->saw(given, infos_of(outcome.content));
+  co_return encode(std::move(answer));
 }
 
 }  // namespace sm::io

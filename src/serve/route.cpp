@@ -82,12 +82,6 @@ uint64_t last_update(const Ticket& ticket) {
 
 }  // namespace
 
-void UpdateStatistics::count_staleness(uint64_t distance) {
-  const int bucket = std::min<int>(std::bit_width(distance), kBuckets - 1);
-  ++staleness[static_cast<size_t>(bucket)];
-  staleness_sum += distance;
-}
-
 Task<Server::State::Outcome> Server::State::run_route(Pass& pass, Content input) {
   check_wanted(pass);
   pass.context.version = updates.version;

@@ -199,6 +199,11 @@ void Saver::written(uint64_t version, const std::string& failure) {
   if (strict() && failure.empty()) start();
 }
 
+Saver::Report Saver::status() const {
+  const std::lock_guard lock(mutex_);
+  return report_;
+}
+
 Json Saver::report() const {
   const std::lock_guard lock(mutex_);
   Json out = Json::object({{"version", report_.version},

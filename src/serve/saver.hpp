@@ -52,7 +52,15 @@ class Saver : public std::enable_shared_from_this<Saver> {
   // Writes what isn't written yet, once.
   Task<> flush();
 
-  // For /statistics. Thread-safe.
+  struct Report {
+    uint64_t version = 0, writes = 0, failures = 0;
+    double seconds = 0;  // of the last write
+    std::string failure;
+    std::vector<std::string> skipped;  // when the server resumed
+    bool resumed = false;
+  };
+  // Thread-safe, both.
+  Report status() const;
   Json report() const;
 
  private:
@@ -76,13 +84,6 @@ class Saver : public std::enable_shared_from_this<Saver> {
   Clock::time_point last_start_;
   boost::asio::steady_timer changed_;  // cancelled when a write has ended
 
-  struct Report {
-    uint64_t version = 0, writes = 0, failures = 0;
-    double seconds = 0;  // of the last write
-    std::string failure;
-    std::vector<std::string> skipped;  // when the server resumed
-    bool resumed = false;
-  };
   mutable std::mutex mutex_;
   Report report_;  // guarded by mutex_
   CheckpointWriter writer_;

@@ -50,6 +50,16 @@ http::Limits http_limits(const ServeLimits& limits) {
   return out;
 }
 
+int status_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return error.status();
+  } catch (...) {
+    return http_status(ErrorCode::kInternal);
+  }
+}
+
 bool is_local(std::string_view host) {
   return host.starts_with("127.") || host == "localhost" || host == "::1" || host.starts_with("unix:");
 }
@@ -154,35 +164,40 @@ Task<http::Response> Server::State::respond(http::Request request) {
     refused.headers.set("Allow", "GET, POST");
     co_return refused;
   }
-  co_return co_await respond_to_route(found->second, found->first, std::move(request));
+  Served& route = found->second;
+  co_return co_await counted(route.statistics, respond_to_route(route, found->first, std::move(request)));
 }
 
-Task<http::Response> Server::State::respond_to_route(Served& route, std::string_view name, http::Request request) {
-  const auto begin = std::chrono::steady_clock::now();
-  ++route.statistics.requests;
+Task<http::Response> Server::State::counted(RouteStatistics& statistics, Task<http::Response> answer) {
+  const auto begin = Clock::now();
   std::exception_ptr failure;
   try {
-    const bool json = http::body_size(request.body) == 0 ||
-                      http::iequals(request.headers.get("Content-Type").substr(0, kJsonType.size()), kJsonType);
-    const std::string_view type = choose_type(request.headers.get("Accept"), json ? kJsonType : kSafetensorsType);
-    Content input = decode_content(request.headers, request.body, true);
-    const TensorInfos given = route.model ? infos_of(input) : TensorInfos();
-    const Outcome outcome = co_await inside_logic(route, name, request, std::move(input));
-    if (outcome.failure) std::rethrow_exception(outcome.failure);
-    if (route.model) route.model->saw(given, infos_of(outcome.content));
-    Encoded encoded = encode_content(outcome.content, type);
-    http::Response response = http::Response::empty(encoded.type.empty() ? 204 : 200);
-    response.body = std::move(encoded.body);
-    if (!encoded.type.empty()) response.headers.add_checked("Content-Type", encoded.type);
-    response.headers.add_checked("Shumai-Session", outcome.session);
-    if (!outcome.ticket.empty()) response.headers.add_checked("Shumai-Ticket", outcome.ticket);
-    route.statistics.nanoseconds += static_cast<uint64_t>((std::chrono::steady_clock::now() - begin).count());
+    http::Response response = co_await std::move(answer);
+    statistics.count(response.status, Clock::now() - begin);
     co_return response;
   } catch (...) {
     failure = std::current_exception();
   }
-  ++route.statistics.errors;
+  statistics.count(status_of(failure), Clock::now() - begin);
   std::rethrow_exception(failure);
+}
+
+Task<http::Response> Server::State::respond_to_route(Served& route, std::string_view name, http::Request request) {
+  const bool json = http::body_size(request.body) == 0 ||
+                    http::iequals(request.headers.get("Content-Type").substr(0, kJsonType.size()), kJsonType);
+  const std::string_view type = choose_type(request.headers.get("Accept"), json ? kJsonType : kSafetensorsType);
+  Content input = decode_content(request.headers, request.body, true);
+  const TensorInfos given = route.model ? infos_of(input) : TensorInfos();
+  const Outcome outcome = co_await inside_logic(route, name, request, std::move(input));
+  if (outcome.failure) std::rethrow_exception(outcome.failure);
+  if (route.model) route.model->saw(given, infos_of(outcome.content));
+  Encoded encoded = encode_content(outcome.content, type);
+  http::Response response = http::Response::empty(encoded.type.empty() ? 204 : 200);
+  response.body = std::move(encoded.body);
+  if (!encoded.type.empty()) response.headers.add_checked("Content-Type", encoded.type);
+  response.headers.add_checked("Shumai-Session", outcome.session);
+  if (!outcome.ticket.empty()) response.headers.add_checked("Shumai-Ticket", outcome.ticket);
+  co_return response;
 }
 
 // Not by co_spawn, whose result would queue up behind the requests that wait for `logic`.
@@ -218,6 +233,7 @@ Task<> Server::State::sweep_now_and_then() {
     if (saver) saver->tick(now);
     sessions = store.sessions();
     live_tickets = store.live_tickets();
+    finished_tickets = store.finished_tickets();
     ticket_bytes = store.held_bytes();
   }
 }

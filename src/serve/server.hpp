@@ -17,37 +17,13 @@
 #include "optim/guard.hpp"
 #include "serve/call_context.hpp"
 #include "serve/inference.hpp"
+#include "serve/meters.hpp"
 #include "serve/request.hpp"
 #include "serve/saver.hpp"
 #include "serve/store.hpp"
 #include "shumai/io.hpp"
 
 namespace sm::io {
-
-// Counters of one route. Thread-safe.
-struct RouteStatistics {
-  std::atomic<uint64_t> requests{0};
-  std::atomic<uint64_t> errors{0};
-  std::atomic<uint64_t> nanoseconds{0};  // from decoded request to result, waiting included
-};
-
-// What happened to the weights. Thread-safe.
-struct UpdateStatistics {
-  // Bucket i counts staleness up to 2^i - 1, the last one everything.
-  static constexpr int kBuckets = 16;
-
-  std::atomic<uint64_t> version{0};  // updates, those before a restart included
-  std::atomic<uint64_t> updates{0};  // since the start
-  std::atomic<uint64_t> refused{0};  // by the guard
-  std::atomic<uint64_t> stale{0};    // refused for that
-  std::atomic<uint64_t> scaled{0};
-  std::array<std::atomic<uint64_t>, kBuckets> staleness{};
-  std::atomic<uint64_t> staleness_sum{0};
-
-  void count_staleness(uint64_t distance);
-  // The largest staleness of a bucket.
-  static uint64_t bound(int bucket) { return (uint64_t{1} << bucket) - 1; }
-};
 
 // A server from its first to its last byte.
 //
@@ -92,6 +68,7 @@ struct Server::State {
 
   // --- server.cpp ---
   Task<http::Response> respond(http::Request request);
+  static Task<http::Response> counted(RouteStatistics& statistics, Task<http::Response> answer);
   Task<http::Response> respond_to_route(Served& route, std::string_view name, http::Request request);
   // Enters `logic`, runs the route there, and leaves again.
   Task<Outcome> inside_logic(Served& route, std::string_view name, const http::Request& request, Content input,
@@ -128,8 +105,10 @@ struct Server::State {
 
   // --- statistics.cpp ---
   Task<http::Response> respond_statistics();
-  http::Response respond_metrics() const;
   Json weights_statistics() const;
+
+  // --- metrics.cpp ---
+  http::Response respond_metrics() const;
 
   const ServeOptions options;
   const std::string id;  // in the path of requests
@@ -143,8 +122,8 @@ struct Server::State {
   boost::asio::steady_timer sweep_timer;  // inside `logic` only
 
   UpdateStatistics updates;
-  std::atomic<size_t> sessions{0}, live_tickets{0}, ticket_bytes{0};  // copies of the store's
-  std::atomic<size_t> waiting{0};                                     // requests on their way into `logic`
+  std::atomic<size_t> sessions{0}, live_tickets{0}, finished_tickets{0}, ticket_bytes{0};  // copies of the store's
+  std::atomic<size_t> waiting{0};  // requests on their way into `logic`
   std::atomic<bool> ready{false};
   const std::chrono::steady_clock::time_point started;
   uint16_t port = 0;
@@ -157,7 +136,6 @@ struct Server::State {
   bool stopped = false;
   bool stopped_clean = false;
   Json user_statistics;  // what options.statistics gave last
-  Json ticket_statistics;
 };
 
 }  // namespace sm::io

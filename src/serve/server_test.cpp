@@ -212,14 +212,21 @@ TEST(Server, ASessionMayHaveOnlySoManyRequestsRunning) {
 }
 
 TEST(Server, MetricsAreInPrometheusFormat) {
-  const Server server = echo_server();
+  ServeOptions options = any_port();
+  const Server server =
+      serve({{"forward", [](User&, Tensor x) { return x; }}, {"a\"b\\c\nd", [](User&) { return "hi"; }}}, options);
   post(server.url() + "/forward", "[1]");
+  post(server.url() + "/forward", "[2]");
   post(server.url() + "/forward", "nonsense");
   const http::Response answer = send(server.url() + "/metrics");
   EXPECT_EQ(answer.headers.get("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
   const std::string metrics = text(answer);
-  for (const char* line : {"# TYPE shumai_requests_total counter\n", "\nshumai_requests_total{route=\"forward\"} 2\n",
-                           "\nshumai_request_errors_total{route=\"forward\"} 1\n"})
+  for (const char* line :
+       {"# TYPE shumai_requests_total counter\n", "\nshumai_requests_total{route=\"forward\",code=\"200\"} 2\n",
+        "\nshumai_requests_total{route=\"forward\",code=\"400\"} 1\n",
+        "\nshumai_request_duration_seconds_bucket{route=\"forward\",le=\"+Inf\"} 3\n",
+        "\nshumai_request_duration_seconds_count{route=\"forward\"} 3\n",
+        "\nshumai_request_duration_seconds_count{route=\"a\\\"b\\\\c\\nd\"} 0\n"})
     EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
   // The connections of the requests before close when the server gets to it.
   EXPECT_TRUE(testing::eventually(
@@ -235,6 +242,8 @@ TEST(Server, StatisticsCountAndMergeTheCallersOwn) {
   const Json told = Json::parse(text(send(server.url() + "/statistics")));
   EXPECT_EQ(told["routes"]["forward"]["requests"].as_int64(), 2);
   EXPECT_EQ(told["routes"]["forward"]["errors"].as_int64(), 1);
+  EXPECT_LE(told["routes"]["forward"]["p50_seconds"].as_double(), told["routes"]["forward"]["p99_seconds"].as_double());
+  EXPECT_GT(told["routes"]["forward"]["p50_seconds"].as_double(), 0);
   EXPECT_EQ(told["epoch"].as_int64(), 7);
 }
 

@@ -106,7 +106,7 @@ std::shared_ptr<Ticket> Store::mint(const std::shared_ptr<Session>& session, uin
   }
   const Clock::time_point now = Clock::now();
   if (session->tickets.size() >= limits_.max_tickets_per_session)
-    if (Ticket* oldest = oldest_idle(*session, nullptr)) expire(*oldest);
+    if (Ticket* oldest = oldest_idle(*session, nullptr)) evict(*oldest);
   check_room(now);
   auto ticket = std::make_shared<Ticket>();
   ticket->id = random_id();
@@ -135,7 +135,7 @@ void Store::hold(Ticket& ticket, std::vector<HeldBlock> blocks) {
   while (ticket.session->bytes > limits_.max_ticket_bytes_per_session) {
     Ticket* oldest = oldest_idle(*ticket.session, &ticket);
     if (!oldest) break;
-    expire(*oldest);
+    evict(*oldest);
   }
 }
 
@@ -177,6 +177,11 @@ void Store::finish(Ticket& ticket) {
   ticket.in_age = finished_.insert(finished_.end(), &ticket);
   ++statistics_.tickets_done;
   if (finished_.size() > limits_.max_finished_tickets) expire(*finished_.front());
+}
+
+void Store::evict(Ticket& ticket) {
+  ++statistics_.tickets_evicted;
+  expire(ticket);
 }
 
 void Store::expire(Ticket& ticket) {

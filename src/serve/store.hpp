@@ -98,11 +98,13 @@ struct Ticket {
   std::list<Ticket*>::iterator in_age;
 };
 
+// Thread-safe to read.
 struct StoreStatistics {
-  uint64_t tickets_minted = 0;
-  uint64_t tickets_done = 0;
-  uint64_t tickets_expired = 0;
-  uint64_t answers_replayed = 0;
+  std::atomic<uint64_t> tickets_minted{0};
+  std::atomic<uint64_t> tickets_done{0};
+  std::atomic<uint64_t> tickets_expired{0};  // in all
+  std::atomic<uint64_t> tickets_evicted{0};  // of these, to make room for others
+  std::atomic<uint64_t> answers_replayed{0};
 };
 
 class Store {
@@ -154,6 +156,7 @@ class Store {
   // Of the graphs that live tickets hold, shared blocks counted once.
   size_t held_bytes() const noexcept { return held_bytes_; }
   StoreStatistics& statistics() noexcept { return statistics_; }
+  const StoreStatistics& statistics() const noexcept { return statistics_; }
 
  private:
   struct Held {
@@ -167,6 +170,7 @@ class Store {
 
   // The session's oldest ticket that no request uses, other than `except`; null when there is none.
   static Ticket* oldest_idle(const Session& session, const Ticket* except);
+  void evict(Ticket& ticket);
   void release(Ticket& ticket);
   void leave_live(Ticket& ticket);
   void drop_answer(TicketCall& call);
