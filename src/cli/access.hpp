@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "cli/arguments.hpp"
+#include "shumai/io.hpp"
+
+// How the commands reach servers.
+namespace sm::cli {
+
+// The first line of `file`; without one, what SHUMAI_TOKEN says, or the file
+// that SHUMAI_TOKEN_FILE names. Empty: none. Throws Error for a file that can't
+// be read or holds nothing.
+std::string token_of(const std::string& file);
+
+// With the token and the time of `access`.
+io::FetchOptions fetch_options(const Access& access);
+
+// What "/forward" may follow.
+std::string base_url(std::string url);
+
+}  // namespace sm::cli

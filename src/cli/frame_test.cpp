@@ -1,0 +1,51 @@
+#include "cli/frame.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sm::cli {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Json statistics(double uptime, int requests, double seconds) {
+  return Json::parse(R"({"uptime_seconds": )" + std::to_string(uptime) + R"(, "routes": {"forward": {"requests": )" +
+                     std::to_string(requests) + R"(, "errors": 2, "seconds": )" + std::to_string(seconds) + R"(}},
+    "connections": 3, "requests_in_flight": 1, "bytes_in": 2048, "bytes_out": 0, "sessions": 7,
+    "tickets": {"live": 4, "bytes": 1048576, "minted": 9, "done": 5, "expired": 0},
+    "weights": {"version": 12, "updates": 10, "refused": 1, "stale": 0, "scaled": 0,
+                "staleness": [{"up_to": 0, "updates": 8}, {"up_to": 1, "updates": 2}]},
+    "checkpoint": {"version": 11, "writes": 2, "failures": 1, "last_write_seconds": 0.004, "error": "no space"},
+    "tensor_bytes": 4096})");
+}
+
+TEST(Frame, RatesAreSinceTheStartAtFirst) {
+  const auto lines = frame("localhost:3000", statistics(10, 100, 0.5), {});
+  EXPECT_EQ(lines[0], "localhost:3000  up 10.0 s");
+  EXPECT_THAT(lines, Contains(HasSubstr("forward         100        10.0         2      5.0 ms")));
+  EXPECT_THAT(lines, Contains(HasSubstr("4 live with 1.0 MiB, 9 minted, 5 done")));
+  EXPECT_THAT(lines, Contains(HasSubstr("version 12, 1.0 updates/s, 1 refused")));
+  EXPECT_THAT(lines, Contains(HasSubstr("last took 4.0 ms, error: \"no space\"")));
+  EXPECT_THAT(lines, Contains(HasSubstr("stale by up to      1           2  #####...")));
+}
+
+TEST(Frame, RatesAreOfTheLastIntervalAfterwards) {
+  const auto lines = frame("u", statistics(12, 300, 0.9), statistics(10, 100, 0.5));
+  EXPECT_THAT(lines, Contains(HasSubstr("300       100.0         2      2.0 ms")));
+}
+
+TEST(Frame, ARestartedServerBeginsAnew) {
+  const auto lines = frame("u", statistics(2, 10, 0.1), statistics(500, 900, 9));
+  EXPECT_THAT(lines, Contains(HasSubstr("10         5.0         2     10.0 ms")));
+}
+
+TEST(Frame, WhatAServerDoesNotTellIsLeftOut) {
+  const auto lines = frame("u", Json::parse(R"({"uptime_seconds": 1, "mine": [1]})"), {});
+  EXPECT_THAT(lines, Not(Contains(HasSubstr("checkpoint"))));
+  EXPECT_THAT(lines, Not(Contains(HasSubstr("route"))));
+}
+
+}  // namespace
+}  // namespace sm::cli
