@@ -126,6 +126,8 @@ class User {
 
   // The session's identifier.
   const std::string& id() const;
+  // The name of the token that the request came with; empty when the server has none.
+  const std::string& token() const;
   // A header of the request; empty when there is none. The name's case doesn't matter.
   std::string_view header(std::string_view name) const;
 
@@ -271,6 +273,8 @@ struct FetchOptions {
   bool repeatable = false;
   // Further headers, "name: value".
   sm::detail::FrameSafe<std::vector<std::pair<std::string, std::string>>> headers = {};
+  // Sent as "Authorization: Bearer TOKEN". Nothing that the request leads to sends it on.
+  sm::detail::FrameSafe<std::string> token = {};
 };
 
 // Sends a tensor (or nothing) to a route and returns the tensor that it
@@ -360,6 +364,10 @@ class Update {
 struct RemoteModelOptions {
   // Where gradients go; default: `url` + "/optimize".
   sm::detail::FrameSafe<std::string> backward_url = {};
+  // As FetchOptions::token.
+  sm::detail::FrameSafe<std::string> token = {};
+  // For `backward_url`; default: `token` when it is on the same server, else none.
+  sm::detail::FrameSafe<std::string> backward_token = {};
   std::chrono::milliseconds timeout{60'000};
   // As FetchOptions::retry_for, for as long as a server may take to come back.
   std::chrono::milliseconds retry_for{60'000};
@@ -384,6 +392,7 @@ class RemoteModel {
  private:
   std::string forward_url_;
   std::string backward_url_;
+  std::string token_, backward_token_;
   std::chrono::milliseconds timeout_, retry_for_;
   std::function<Tensor(const Error&)> error_handler_;
 };

@@ -137,13 +137,37 @@ struct InferenceModel {
   std::vector<TensorInfo> outputs = {};
 };
 
+// A secret that a request carries as "Authorization: Bearer SECRET". The server
+// keeps its hash only.
+struct Token {
+  std::string name;                      // in logs and statistics, and its session; letters, digits, '.', '_', '-'
+  std::string secret;                    // at least 16 visible ASCII characters, such as of `openssl rand -hex 32`
+  std::vector<std::string> routes = {};  // "statistics", "metrics" and "/" count as routes; empty: all
+};
+
 struct ServeOptions {
   uint16_t port = 3000;  // 0: any free one
   std::string hostname = "127.0.0.1";
-  // Allows another address than this machine's own, where anyone who reaches
-  // it can train and read the model.
+  // With any token every request needs one, but those of /health/*: 401 without,
+  // 403 for a route that it isn't for. See docs/access.md.
+  std::vector<Token> tokens = {};
+  // More of them, one a line: name secret [route,route...]. A # at the start of
+  // a line or after a blank begins a comment. Read again within a second of a change;
+  // one that can't be read then leaves things as they were.
+  std::string token_file = {};
+  // One more, named "environment", whose secret is in SHUMAI_TOKEN.
+  bool token_from_environment = false;
+  // Allows an address that other machines reach without any token: anyone can
+  // train and read the model then.
   bool insecure = false;
-  int threads = 2;  // that read, parse, write, and run handlers one at a time
+  // Origins ("https://app.example") whose pages may call from a browser; "*": all.
+  std::vector<std::string> cors = {};
+  // Names by which requests may call a server without tokens on this machine's
+  // own address, beside "localhost", such addresses, and `hostname`: a proxy's,
+  // say. "*": all. See docs/access.md for why others are refused.
+  std::vector<std::string> allowed_hosts = {};
+  unsigned socket_mode = 0600;  // of the file of a "unix:" hostname: who may connect
+  int threads = 2;              // that read, parse, write, and run handlers one at a time
   ServeLimits limits = {};
   CheckpointOptions checkpoint = {};
   StalenessOptions staleness = {};

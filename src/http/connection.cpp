@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <cstring>
+#include <utility>
 
 #include "http/problem.hpp"
 #include "http/serialize.hpp"
@@ -16,6 +17,7 @@ using std::chrono::milliseconds;
 constexpr size_t kFirstInput = 4 * 1024;
 constexpr size_t kInputForBody = 16 * 1024;
 constexpr size_t kLongestRead = 4 << 20;
+constexpr uint64_t kReadWhenRefused = 64 * 1024;
 
 milliseconds tick_for(const Limits& limits) {
   const milliseconds shortest = std::min({limits.header_timeout, limits.body_timeout, limits.keep_alive_timeout,
@@ -31,9 +33,11 @@ Response overloaded() {
 
 }  // namespace
 
-ServerState::ServerState(boost::asio::io_context& the_context, Handler the_handler, const Limits& the_limits)
+ServerState::ServerState(boost::asio::io_context& the_context, Handler the_handler, const Limits& the_limits,
+                         Admit the_admit)
     : context(the_context),
       handler(std::move(the_handler)),
+      admit(std::move(the_admit)),
       limits(the_limits),
       watcher(std::make_shared<Watcher>(the_context, tick_for(the_limits))) {}
 
@@ -76,6 +80,7 @@ Task<bool> Connection::read_request() {
     std::span<char> into;
     try {
       parse();
+      if (!admit()) co_return false;
       if (parser_.done()) co_return true;
       into = read_space();
     } catch (const Error& failure) {
@@ -101,6 +106,19 @@ Task<bool> Connection::read_request() {
 void Connection::parse() {
   begin_ += parser_.feed({input_.data() + begin_, end_ - begin_});
   if (begin_ == end_) begin_ = end_ = 0;
+}
+
+// Asks about the request once its header is there. False when it is refused
+// at once: only a small body is read for the sake of the connection.
+bool Connection::admit() {
+  if (admitted_ || !server_->admit || !parser_.header_done()) return true;
+  admission_ = server_->admit(parser_.head(), *peer_);
+  admitted_ = true;
+  if (!admission_.answer) return true;
+  const std::optional<uint64_t> missing = parser_.body_missing();
+  if (missing && *missing <= kReadWhenRefused && !parser_.expects_continue()) return true;
+  refusal_ = std::move(admission_.answer);
+  return false;
 }
 
 // Tells the watch what is being waited for. A header's time runs from its
@@ -162,13 +180,21 @@ Task<bool> Connection::answer() {
   Request request = parser_.take();
   first_ = false;
   request.peer = peer_;
+  Admission admission = std::exchange(admission_, {});
+  admitted_ = false;
+  request.caller = std::move(admission.caller);
   const bool head_only = request.method == "HEAD";
   const int version = request.version;
   bool keep_alive = request.keep_alive;
   ++server_->statistics.requests_total;
   if (!watch_.enter(Phase::kHandler, milliseconds(0))) co_return false;
 
-  Response response = co_await handle(std::move(request));
+  Response response;
+  if (admission.answer)
+    response = std::move(*admission.answer);
+  else
+    response = co_await handle(std::move(request));
+  for (const Headers::Field field : admission.headers) response.headers.add_checked(field.name, field.value);
   keep_alive = keep_alive && !server_->stopping && !response.headers.lists("Connection", "close");
   head_.clear();
   append_head(head_, response, version, keep_alive);
@@ -219,6 +245,7 @@ Task<bool> Connection::write(std::string_view head, const Body& body) {
 
 // Answers what wasn't a proper request.
 Task<> Connection::refuse() {
+  for (const Headers::Field field : admission_.headers) refusal_->headers.add_checked(field.name, field.value);
   head_.clear();
   append_head(head_, *refusal_, 11, false);
   count(*refusal_);

@@ -17,10 +17,11 @@ namespace sm::http {
 
 // What a server and its connections share.
 struct ServerState {
-  ServerState(boost::asio::io_context& context, Handler handler, const Limits& limits);
+  ServerState(boost::asio::io_context& context, Handler handler, const Limits& limits, Admit admit);
 
   boost::asio::io_context& context;
   const Handler handler;
+  const Admit admit;  // may be empty
   const Limits limits;
   ServerStatistics statistics;
   std::atomic<bool> stopping{false};
@@ -49,6 +50,7 @@ class Connection {
   Task<> linger();
 
   void parse();
+  bool admit();
   bool enter_reading();
   std::span<char> read_space();
   void received(size_t bytes);
@@ -73,6 +75,8 @@ class Connection {
 
   std::string head_;
   std::vector<boost::asio::const_buffer> output_;
+  bool admitted_ = false;  // admission_ is the current request's
+  Admission admission_;
   std::optional<Response> refusal_;
 };
 

@@ -94,6 +94,11 @@ Body copy_body(std::string_view text) {
   return body;
 }
 
+std::string_view RequestHead::path() const noexcept {
+  const std::string_view origin = origin_form(target);
+  return origin.substr(0, origin.find('?'));
+}
+
 std::string_view Request::path() const noexcept {
   const std::string_view origin = origin_form(target);
   return origin.substr(0, origin.find('?'));

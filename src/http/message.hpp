@@ -29,6 +29,16 @@ struct Peer {
   std::atomic<bool> gone{false};
 };
 
+// A request before its body has been read. Valid while the header is.
+struct RequestHead {
+  std::string_view method;
+  std::string_view target;
+  const Headers& headers;
+
+  // As Request::path().
+  std::string_view path() const noexcept;
+};
+
 struct Request {
   std::string method = "GET";
   std::string target;  // as sent: "/path?query"
@@ -37,6 +47,7 @@ struct Request {
   int version = 11;  // 10 or 11
   bool keep_alive = true;
   std::shared_ptr<const Peer> peer;  // set by the server
+  std::string caller;                // whose request it is, as the server's Admit said
 
   // Without the query, still percent-encoded. For a target in absolute form
   // ("http://host/path"), what follows the authority.

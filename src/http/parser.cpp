@@ -247,6 +247,17 @@ bool RequestParser::expects_continue() const noexcept {
   return sink.version >= 11 && sink.body.size() == 0 && iequals(sink.headers.get("Expect"), "100-continue");
 }
 
+std::optional<uint64_t> RequestParser::body_missing() const noexcept {
+  if (done()) return 0;
+  if (state_->stage() != State::Stage::kSized) return std::nullopt;
+  return state_->sink().body.missing();
+}
+
+RequestHead RequestParser::head() const noexcept {
+  const auto& sink = state_->sink();
+  return {sink.method, sink.target, sink.headers};
+}
+
 Request RequestParser::take() {
   auto& sink = state_->sink();
   Request request;

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -41,6 +43,10 @@ class RequestParser {
   // The client waits for "100 Continue" before it sends the body.
   bool expects_continue() const noexcept;
   size_t body_received() const noexcept;
+  // How many bytes of the body are still to come; nothing when only its end will say.
+  std::optional<uint64_t> body_missing() const noexcept;
+  // Once header_done(), and until take().
+  RequestHead head() const noexcept;
 
   // The complete request; the parser starts on the next one.
   Request take();

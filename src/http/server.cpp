@@ -1,6 +1,7 @@
 #include "http/server.hpp"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -103,12 +104,12 @@ uint16_t port_of(const io::Endpoint& endpoint) {
 
 }  // namespace
 
-Server::Server(asio::io_context& context, Handler handler, Limits limits)
-    : state_(std::make_shared<ServerState>(context, std::move(handler), limits)) {}
+Server::Server(asio::io_context& context, Handler handler, Limits limits, Admit admit)
+    : state_(std::make_shared<ServerState>(context, std::move(handler), limits, std::move(admit))) {}
 
 Server::~Server() { close_all(); }
 
-uint16_t Server::listen(const std::string& host, uint16_t port) {
+uint16_t Server::listen(const std::string& host, uint16_t port, unsigned socket_mode) {
   const io::Endpoint endpoint = io::listen_endpoint(host, port);
   const std::string where = io::to_string(endpoint);
   const bool is_unix = host.starts_with("unix:");
@@ -118,6 +119,9 @@ uint16_t Server::listen(const std::string& host, uint16_t port) {
   acceptor.open(endpoint.protocol(), error);
   if (!error && !is_unix) acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) acceptor.bind(endpoint, error);
+  // Nobody can connect before listen().
+  if (!error && is_unix && ::chmod(host.c_str() + 5, socket_mode) != 0)
+    error = io::ErrorInfo(errno, boost::system::system_category());
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) fail(where, error.message());
   const uint16_t bound = port_of(acceptor.local_endpoint());

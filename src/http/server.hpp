@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "http/limits.hpp"
@@ -21,6 +22,17 @@ namespace sm::http {
 // A thrown sm::Error becomes a problem+json with its status, any other
 // exception one with 500.
 using Handler = std::function<Task<Response>(Request)>;
+
+// What a server decides about a request when it has its header.
+struct Admission {
+  // Goes out instead of the handler's answer. A large body, or one of unknown
+  // length, is not read then, and the connection ends.
+  std::optional<Response> answer;
+  std::string caller;  // becomes Request::caller
+  Headers headers;     // on the answer, the handler's or this one
+};
+// Runs on any of the server's threads, between other connections' work.
+using Admit = std::function<Admission(const RequestHead&, const Peer&)>;
 
 // Counters since the start, but for the first two. Thread-safe.
 struct ServerStatistics {
@@ -41,7 +53,7 @@ struct ServerState;
 // it must outlive the server. All functions are thread-safe.
 class Server {
  public:
-  Server(boost::asio::io_context& context, Handler handler, Limits limits = {});
+  Server(boost::asio::io_context& context, Handler handler, Limits limits = {}, Admit admit = {});
   // Closes everything. Handlers that still run are not waited for: drain()
   // first, or stop the io_context, before what they use goes away.
   ~Server();
@@ -50,9 +62,10 @@ class Server {
 
   // Starts to accept at "127.0.0.1", "localhost", "::1", ... or "unix:/path",
   // and returns the port (the one that was given out, for port 0; 0 for Unix).
-  // A socket file that no one listens on is replaced. May be called for
+  // A socket file that no one listens on is replaced; `socket_mode` says who may
+  // connect to one. May be called for
   // several addresses. Throws sm::Error (kConnection, kInvalidArgument).
-  uint16_t listen(const std::string& host, uint16_t port);
+  uint16_t listen(const std::string& host, uint16_t port, unsigned socket_mode = 0600);
 
   // Refuses new connections and closes idle ones; running requests finish and
   // then close theirs.

@@ -1,5 +1,6 @@
 #include "io/connect.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -9,6 +10,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -143,6 +145,25 @@ Endpoint listen_endpoint(const std::string& host, uint16_t port) {
   for (const auto& entry : results)
     if (entry.endpoint().address().is_v4()) return entry.endpoint();
   return results.begin()->endpoint();
+}
+
+std::string listen_address(const std::string& host) {
+  if (host.starts_with("unix:")) return host;
+  const Endpoint endpoint = listen_endpoint(host, 0);
+  tcp::endpoint address;
+  std::memcpy(address.data(), endpoint.data(), std::min(endpoint.size(), address.capacity()));
+  return address.address().to_string();
+}
+
+bool is_loopback(std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  if (host == "localhost" || host.ends_with(".localhost")) return true;
+  const auto endpoint = numeric(std::string(host), 0);
+  if (!endpoint) return false;
+  const asio::ip::address address = endpoint->address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
+  return address.is_loopback();
 }
 
 }  // namespace sm::io

@@ -7,10 +7,12 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <set>
 #include <unordered_map>
 
 #include "autograd/function.hpp"
 #include "http/client.hpp"
+#include "io/connect.hpp"
 #include "serve/call_context.hpp"
 #include "serve/content.hpp"
 #include "shumai/error.hpp"
@@ -20,29 +22,50 @@
 namespace sm::io {
 namespace {
 
-// The sessions that servers gave this process, by origin.
+// The sessions that servers gave this process, by account_of().
 class Sessions {
  public:
-  std::string of(const std::string& origin) {
+  std::string of(const std::string& account) {
     const std::lock_guard lock(mutex_);
-    const auto found = by_origin_.find(origin);
-    return found == by_origin_.end() ? std::string() : found->second;
+    const auto found = by_account_.find(account);
+    return found == by_account_.end() ? std::string() : found->second;
   }
-  void remember(const std::string& origin, std::string_view session) {
+  void remember(const std::string& account, std::string_view session) {
     const std::lock_guard lock(mutex_);
-    if (by_origin_.size() >= kMost) by_origin_.clear();
-    by_origin_[origin] = session;
+    if (by_account_.size() >= kMost) by_account_.clear();
+    by_account_[account] = session;
   }
 
  private:
   static constexpr size_t kMost = 10'000;
   std::mutex mutex_;
-  std::unordered_map<std::string, std::string> by_origin_;
+  std::unordered_map<std::string, std::string> by_account_;
 };
 
 Sessions& sessions() {
   static Sessions instance;
   return instance;
+}
+
+// Who a request is from, to its server: sessions belong to tokens.
+std::string account_of(const http::Url& url, const http::Request& request) {
+  const std::string_view secret = request.headers.get("Authorization");
+  if (secret.empty()) return url.origin();
+  return url.origin() + " " + std::to_string(std::hash<std::string_view>()(secret));
+}
+
+// Puts the token among the headers. Warns, once for each server, of one that anyone on the way can read.
+void add_token(http::Request& request, const http::Url& url, const std::string& token) {
+  const auto is_visible = [](char c) { return c > 0x20 && c < 0x7f; };
+  if (!std::all_of(token.begin(), token.end(), is_visible))
+    throw Error(ErrorCode::kInvalidArgument, "tfetch: a token has visible ASCII characters only");
+  if (!token.empty()) request.headers.set("Authorization", "Bearer " + token);
+  if (url.scheme != "http" || is_loopback(url.host) || !request.headers.find("Authorization")) return;
+  static std::mutex mutex;
+  static std::set<std::string> warned;
+  const std::lock_guard lock(mutex);
+  if (warned.size() < 1000 && warned.insert(url.origin()).second)
+    util::log_warning("tfetch: the token goes to " + url.origin() + " unencrypted, and anyone on the way can read it");
 }
 
 // The ticket that a gradient among `input` carries for `origin`.
@@ -162,11 +185,12 @@ Task<> pause(milliseconds time) {
 Task<http::Response> send_patiently(const http::Url& url, http::Request request, const FetchOptions& options,
                                     bool repeatable) {
   const Clock::time_point begin = Clock::now();
+  const std::string account = account_of(url, request);
   const bool limited = options.timeout.count() > 0;
   const Clock::time_point end = limited ? begin + options.timeout : Clock::time_point::max();
   // One that never answered isn't coming back: its address may be wrong.
   const auto last_try = [&] {
-    const bool known = !sessions().of(url.origin()).empty();
+    const bool known = !sessions().of(account).empty();
     return std::min(end, begin + (known ? options.retry_for : std::min(options.retry_for, kFirstContact)));
   };
   http::SendOptions send;
@@ -195,16 +219,22 @@ Task<http::Response> send_patiently(const http::Url& url, http::Request request,
 }
 
 // What says where the request comes from: its session or ticket, its trace, the servers that it went through.
-void add_origin(http::Request& request, const TicketTag* tag, const CallContext* context, const std::string& origin) {
+// What the caller said of that counts more.
+void add_origin(http::Request& request, const TicketTag* tag, const CallContext* context, const std::string& account) {
   // First requests sent together get a session each: a ticket goes back with the one that it belongs to.
-  if (const std::string session = tag ? tag->session : sessions().of(origin); !session.empty())
-    request.headers.add("Shumai-Session", session);
-  if (tag) request.headers.add("Shumai-Ticket", tag->ticket);
+  std::string session = tag ? tag->session : sessions().of(account);
+  // Without one, all who use a token would share its own.
+  if (session.empty() && request.headers.find("Authorization")) session = "new";
+  const auto add = [&request](std::string_view name, std::string_view value) {
+    if (!request.headers.find(name)) request.headers.add(name, value);
+  };
+  if (!session.empty()) add("Shumai-Session", session);
+  if (tag) add("Shumai-Ticket", tag->ticket);
   const std::string_view parent = context && !context->traceparent.empty() ? context->traceparent
                                   : tag                                    ? std::string_view(tag->trace)
                                                                            : std::string_view();
-  request.headers.add_checked("traceparent", next_traceparent(parent));
-  if (context) request.headers.add_checked("Shumai-Path", context->path);
+  add("traceparent", next_traceparent(parent));
+  if (context) add("Shumai-Path", context->path);
 }
 
 Task<Content> fetch_content(std::string address, Content input, FetchOptions options, bool json_is_tensors) {
@@ -218,13 +248,15 @@ Task<Content> fetch_content(std::string address, Content input, FetchOptions opt
   request.headers.add_checked("Accept", "application/x-safetensors, application/json;q=0.5");
   const TicketTag* tag = ticket_for(input, origin);
   const auto executor = co_await boost::asio::this_coro::executor;
-  add_origin(request, tag, context_of(executor), origin);
   for (const auto& [name, value] : options.headers.get()) request.headers.set(name, value);
+  add_token(request, url, *options.token);
+  const std::string account = account_of(url, request);
+  add_origin(request, tag, context_of(executor), account);
 
   // A forward that runs twice leaves one ticket too many, which expires.
   const bool repeatable = options.repeatable || tag || input.empty() || options.grad_fn.get();
   const http::Response response = co_await send_patiently(url, request, options, repeatable);
-  if (const auto session = response.headers.find("Shumai-Session")) sessions().remember(origin, *session);
+  if (const auto session = response.headers.find("Shumai-Session")) sessions().remember(account, *session);
   if (response.status < 200 || response.status >= 300) throw_answer(url, response);
   Content answer = decode_content(response.headers, response.body, json_is_tensors);
   tag_answer(answer, response, request, origin);

@@ -177,9 +177,7 @@ http::Response Server::State::respond_metadata(const InferenceTarget& target) {
 
 Task<http::Response> Server::State::respond_inference(http::Request request) {
   try {
-    std::string_view path = request.path();
-    while (path.starts_with('/')) path.remove_prefix(1);
-    const InferenceTarget target = InferenceTarget::parse(path);
+    const InferenceTarget target = InferenceTarget::parse(route_of(request.path()));
     const std::string allowed = allowed_method(target.kind);
     if (request.method != allowed && !(request.method == "HEAD" && allowed == "GET")) {
       const Error refused(ErrorCode::kMethodNotAllowed, "this endpoint takes " + allowed + ", not " + request.method);

@@ -142,6 +142,9 @@ http::Response Server::State::respond_metrics() const {
   Exposition out;
   write_requests(out, routes);
   write_http(out, http.statistics());
+  out.metric("shumai_requests_refused_total", "counter", "Requests refused for who sent them.");
+  out.sample(access.unauthorized(), "reason=\"unauthorized\"");
+  out.sample(access.forbidden(), "reason=\"forbidden\"");
   out.gauge("shumai_compute_queue_requests", "Requests that wait for the handler before them.", waiting.load());
   out.gauge("shumai_sessions", "Sessions remembered.", sessions.load());
   out.gauge("shumai_tickets", "Tickets whose step may still be taken.", live_tickets.load());

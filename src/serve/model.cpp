@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "autograd/function.hpp"
+#include "http/url.hpp"
 #include "shumai/error.hpp"
 #include "shumai/io.hpp"
 
@@ -96,6 +97,7 @@ namespace {
 struct Forward {
   std::string url;
   std::string backward_url;
+  std::string backward_token;
   FetchOptions options;
   bool wants_gradient = false;
   std::function<Tensor(const Error&)> error_handler;
@@ -108,6 +110,7 @@ bool is_forgotten(const Error& error) { return error.code() == ErrorCode::kGone 
 Task<Tensor> send_back(Forward forward, Tensor input, Tensor gradient) {
   const auto give_up = std::chrono::steady_clock::now() + forward.options.retry_for;
   FetchOptions back;
+  back.token = forward.backward_token;
   back.timeout = forward.options.timeout;
   back.retry_for = forward.options.retry_for;
   for (;;) {
@@ -144,12 +147,18 @@ Task<Tensor> guarded(Task<Tensor> task, std::function<Tensor(const Error&)> erro
 RemoteModel::RemoteModel(std::string url, RemoteModelOptions options)
     : forward_url_(url + "/forward"),
       backward_url_(options.backward_url->empty() ? url + "/optimize" : *options.backward_url),
+      token_(*options.token),
+      backward_token_(*options.backward_token),
       timeout_(options.timeout),
       retry_for_(options.retry_for),
-      error_handler_(*options.error_handler) {}
+      error_handler_(*options.error_handler) {
+  if (backward_token_.empty() && http::Url::parse(forward_url_).origin() == http::Url::parse(backward_url_).origin())
+    backward_token_ = token_;
+}
 
 Task<Tensor> RemoteModel::operator()(Tensor input) const {
-  Forward forward{forward_url_, backward_url_, {}, input.requires_grad(), error_handler_};
+  Forward forward{forward_url_, backward_url_, backward_token_, {}, input.requires_grad(), error_handler_};
+  forward.options.token = token_;
   forward.options.timeout = timeout_;
   forward.options.retry_for = retry_for_;
   forward.options.repeatable = true;

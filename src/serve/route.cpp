@@ -110,17 +110,18 @@ Task<std::optional<Server::State::Outcome>> Server::State::open(Pass& pass) {
   if (pass.inference) {
     pass.inference->check_version(context.version);
     context.session = Store::passing_session();
+    context.session->owner = pass.request.caller;
     co_return std::nullopt;
   }
   const std::string_view ticket_id = pass.request.headers.get("Shumai-Ticket");
   const std::string_view session_id = pass.request.headers.get("Shumai-Session");
   if (ticket_id.empty()) {
-    context.session = store.session(session_id);
+    context.session = store.session(session_id, pass.request.caller);
     co_return std::nullopt;
   }
   context.ticketed = true;
-  context.ticket = store.find(ticket_id, session_id);
-  context.session = context.ticket->session ? context.ticket->session : store.session(session_id);
+  context.ticket = store.find(ticket_id, session_id, pass.request.caller);
+  context.session = context.ticket->session ? context.ticket->session : store.session(session_id, pass.request.caller);
   context.session->last_used = Clock::now();
   pass.call = co_await claim(pass);
   if (!pass.call->done) {

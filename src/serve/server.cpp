@@ -1,5 +1,6 @@
 #include "serve/server.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <future>
 
@@ -17,6 +18,7 @@
 #include <fmt/core.h>
 
 #include "http/problem.hpp"
+#include "io/connect.hpp"
 #include "io/signals.hpp"
 #include "serve/content.hpp"
 #include "shumai/error.hpp"
@@ -60,14 +62,15 @@ int status_of(const std::exception_ptr& failure) {
   }
 }
 
-bool is_local(std::string_view host) {
-  return host.starts_with("127.") || host == "localhost" || host == "::1" || host.starts_with("unix:");
+bool is_own_route(std::string_view name) {
+  return std::find(std::begin(kOwnRoutes), std::end(kOwnRoutes), name) != std::end(kOwnRoutes);
 }
 
 }  // namespace
 
 Server::State::State(Routes given, ServeOptions options_)
-    : options(std::move(options_)),
+    : access(options_),
+      options(std::move(options_)),
       id(random_id().substr(0, 8)),
       loop(static_cast<size_t>(std::max(1, options.threads))),
       logic(asio::make_strand(loop.context())),
@@ -75,26 +78,25 @@ Server::State::State(Routes given, ServeOptions options_)
       saver(options.checkpoint.directory.empty() ? nullptr : std::make_shared<Saver>(options.checkpoint, store, logic)),
       http(
           loop.context(), [this](http::Request request) { return respond(std::move(request)); },
-          http_limits(options.limits)),
+          http_limits(options.limits),
+          [this](const http::RequestHead& head, const http::Peer& peer) {
+            return access.admit(head, asked_route(route_of(head.path())), peer);
+          }),
       sweep_timer(logic),
       started(std::chrono::steady_clock::now()) {
   for (Route& route : given) {
     while (route.name.starts_with('/')) route.name.erase(0, 1);
-    for (std::string_view own : kOwnRoutes)
-      if (route.name == own || is_inference_path(route.name))
-        throw Error(ErrorCode::kInvalidArgument,
-                    "serve: \"/" + route.name + "\" is answered by the server itself, choose another name");
+    if (is_own_route(route.name) || is_inference_path(route.name))
+      throw Error(ErrorCode::kInvalidArgument,
+                  "serve: \"/" + route.name + "\" is answered by the server itself, choose another name");
     if (routes.contains(route.name))
       throw Error(ErrorCode::kInvalidArgument, "serve: the route \"" + route.name + "\" is given twice");
     routes.try_emplace(route.name, std::move(route.handler));
   }
   add_models();
   if (options.guard.enabled) guard.emplace(options.guard.max_norm);
-  if (!is_local(options.hostname) && !options.insecure)
-    throw Error(ErrorCode::kInvalidArgument,
-                "serve: " + options.hostname +
-                    " is reachable from other machines, where anyone could train and "
-                    "read this model; serve on 127.0.0.1, or set insecure if that is meant");
+  access.check_routes(
+      [this](std::string_view name) { return name == "v2" || is_own_route(name) || routes.contains(name); });
 }
 
 Server::State::~State() {
@@ -102,9 +104,13 @@ Server::State::~State() {
 }
 
 void Server::State::start() {
+  // The name is looked up once, so that what is checked is what is listened on.
+  const std::string address = listen_address(options.hostname);
+  access.check_address(address);
   if (saver) updates.version = saver->resume();
   asio::co_spawn(logic, sweep_now_and_then(), asio::detached);
-  port = http.listen(options.hostname, options.port);
+  if (!options.token_file.empty()) asio::co_spawn(loop.context(), read_tokens_now_and_then(), asio::detached);
+  port = http.listen(address, options.port, options.socket_mode);
   ready = true;
 }
 
@@ -142,9 +148,20 @@ void Server::State::save_at_stop(Clock::time_point deadline) {
     util::log_error("serve: the last checkpoint wasn't written: a handler is still running, or the disk is too slow");
 }
 
+std::string_view Server::State::asked_route(std::string_view path) {
+  if (!is_inference_path(path)) return path;
+  try {
+    const InferenceTarget target = InferenceTarget::parse(path);
+    if (target.kind == InferenceTarget::Kind::kLive) return "health/live";
+    if (target.kind == InferenceTarget::Kind::kReady) return "health/ready";
+    if (target.kind != InferenceTarget::Kind::kServer) return route_of_model(target.model).model->route();
+  } catch (const Error&) {  // there is none
+  }
+  return "v2";
+}
+
 Task<http::Response> Server::State::respond(http::Request request) {
-  std::string_view path = request.path();
-  while (path.starts_with('/')) path.remove_prefix(1);
+  const std::string_view path = route_of(request.path());
   if (path == "health/live") co_return http::Response::json(200, R"({"status":"live"})");
   if (path == "health/ready")
     co_return ready ? http::Response::json(200, R"({"status":"ready"})")
@@ -235,6 +252,16 @@ Task<> Server::State::sweep_now_and_then() {
     live_tickets = store.live_tickets();
     finished_tickets = store.finished_tickets();
     ticket_bytes = store.held_bytes();
+  }
+}
+
+Task<> Server::State::read_tokens_now_and_then() {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  while (true) {
+    timer.expires_after(std::chrono::seconds(1));
+    boost::system::error_code cancelled;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    access.reload();
   }
 }
 

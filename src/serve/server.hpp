@@ -15,6 +15,7 @@
 #include "http/server.hpp"
 #include "io/event_loop.hpp"
 #include "optim/guard.hpp"
+#include "serve/access.hpp"
 #include "serve/call_context.hpp"
 #include "serve/inference.hpp"
 #include "serve/meters.hpp"
@@ -67,6 +68,8 @@ struct Server::State {
   };
 
   // --- server.cpp ---
+  // The route by whose name a token opens this path: a model's own for its endpoints under /v2.
+  std::string_view asked_route(std::string_view path);
   Task<http::Response> respond(http::Request request);
   static Task<http::Response> counted(RouteStatistics& statistics, Task<http::Response> answer);
   Task<http::Response> respond_to_route(Served& route, std::string_view name, http::Request request);
@@ -74,6 +77,7 @@ struct Server::State {
   Task<Outcome> inside_logic(Served& route, std::string_view name, const http::Request& request, Content input,
                              const InferenceTarget* inference = nullptr);
   Task<> sweep_now_and_then();
+  Task<> read_tokens_now_and_then();
   void save_at_stop(Clock::time_point deadline);
 
   // --- inference.cpp ---
@@ -110,6 +114,7 @@ struct Server::State {
   // --- metrics.cpp ---
   http::Response respond_metrics() const;
 
+  Access access;
   const ServeOptions options;
   const std::string id;  // in the path of requests
   std::map<std::string, Served, std::less<>> routes;

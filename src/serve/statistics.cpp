@@ -52,6 +52,7 @@ Json Server::State::statistics() const {
   out["requests_in_flight"] = counts.requests_in_flight.load();
   out["bytes_in"] = counts.bytes_in.load();
   out["bytes_out"] = counts.bytes_out.load();
+  out["refused"] = access.statistics();
   out["sessions"] = sessions.load();
   const StoreStatistics& tickets = store.statistics();
   out["tickets"] = Json::object({{"live", live_tickets.load()},

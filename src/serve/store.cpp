@@ -42,10 +42,11 @@ Store::~Store() {
   for (auto& [id, session] : sessions_) session->latest.clear();
 }
 
-std::shared_ptr<Session> Store::session(std::string_view id) {
+std::shared_ptr<Session> Store::session(std::string_view id, std::string_view owner) {
   const Clock::time_point now = Clock::now();
+  if (id.empty()) id = owner;
   if (!id.empty())
-    if (const auto found = sessions_.find(std::string(id)); found != sessions_.end()) {
+    if (const auto found = sessions_.find(std::string(id)); found != sessions_.end() && found->second->owner == owner) {
       found->second->last_used = now;
       return found->second;
     }
@@ -54,7 +55,8 @@ std::shared_ptr<Session> Store::session(std::string_view id) {
     throw Error(ErrorCode::kTooManyRequests,
                 "too many sessions: the server keeps " + std::to_string(limits_.max_sessions) + ", try again later");
   auto fresh = std::make_shared<Session>();
-  fresh->id = random_id();
+  fresh->id = id.empty() || id != owner ? random_id() : std::string(owner);
+  fresh->owner = owner;
   fresh->last_used = now;
   sessions_.emplace(fresh->id, fresh);
   return fresh;
@@ -75,12 +77,13 @@ void Store::let_go(Session& session, Ticket* ticket) {
   session.latest.clear();
 }
 
-std::shared_ptr<Ticket> Store::find(std::string_view id, std::string_view session_id) {
+std::shared_ptr<Ticket> Store::find(std::string_view id, std::string_view session_id, std::string_view owner) {
   const auto found = tickets_.find(std::string(id));
   if (found == tickets_.end() || (found->second->running == 0 && found->second->expires <= Clock::now()))
     throw Error(ErrorCode::kGone, "the ticket is unknown here: it expired, or the server was restarted; forward again");
   const std::shared_ptr<Session>& session = found->second->session;
-  if (!session_id.empty() && session && session->id != session_id)
+  const bool other_id = !session_id.empty() && session && session->id != session_id;
+  if (other_id || (session && session->owner != owner))
     throw Error(ErrorCode::kForbidden, "the ticket belongs to another session");
   return found->second;
 }

@@ -62,6 +62,7 @@ using Slots = std::map<std::string, Entry, std::less<>>;
 
 struct Session {
   std::string id;
+  std::string owner;  // the token's name; no other finds it. Empty without tokens.
   Slots latest;
   Clock::time_point last_used;
   std::list<Ticket*> tickets;  // live ones, oldest first
@@ -112,17 +113,18 @@ class Store {
   explicit Store(const ServeLimits& limits) : limits_(limits) {}
   ~Store();
 
-  // The session named `id`, or a fresh one when that is empty or forgotten.
-  // Throws Error (kTooManyRequests) when there are too many.
-  std::shared_ptr<Session> session(std::string_view id);
+  // The session named `id`, or a fresh one when that is empty, forgotten or
+  // another owner's. An owner has one session under its own name, which is also
+  // the one for an empty `id`. Throws Error (kTooManyRequests) when there are too many.
+  std::shared_ptr<Session> session(std::string_view id, std::string_view owner);
 
   // For one inference, of which nothing is kept: let_go() ends it.
   static std::shared_ptr<Session> passing_session();
   static void let_go(Session& session, Ticket* ticket);
 
   // Throws Error: kGone when it is unknown or expired, kForbidden when it
-  // belongs to another session than `session_id`, unless that is empty.
-  std::shared_ptr<Ticket> find(std::string_view id, std::string_view session_id);
+  // belongs to another owner's session, or to another than `session_id`, unless that is empty.
+  std::shared_ptr<Ticket> find(std::string_view id, std::string_view session_id, std::string_view owner);
 
   // Throws Error (kTooManyRequests) when a new ticket would have no room.
   void check_room(Clock::time_point now);

@@ -6,6 +6,8 @@ namespace sm::io {
 
 const std::string& User::id() const { return request_.session->id; }
 
+const std::string& User::token() const { return request_.session->owner; }
+
 std::string_view User::header(std::string_view name) const { return request_.headers.get(name); }
 
 void User::store(std::string_view key, std::any value, bool owned_by_ticket) {
