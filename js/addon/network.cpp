@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "http/url.hpp"
 #include "serve/call_context.hpp"
 #include "shumai/error.hpp"
 
@@ -52,7 +53,7 @@ std::shared_ptr<const io::CallContext> to_context(const std::string& origin) {
   return context;
 }
 
-// {timeout, retryFor, repeatable, headers: [[name, value], ...]}, times in ms
+// {timeout, retryFor, repeatable, headers: [[name, value], ...], token}, times in ms
 io::FetchOptions to_fetch_options(napi_env env, napi_value value) {
   io::FetchOptions options;
   options.timeout = std::chrono::milliseconds(to_integer(env, get(env, value, "timeout"), "timeout"));
@@ -65,6 +66,8 @@ io::FetchOptions to_fetch_options(napi_env env, napi_value value) {
     headers.emplace_back(to_text(env, at(env, pair, 0), "header"), to_text(env, at(env, pair, 1), "header"));
   }
   options.headers = headers;
+  if (const napi_value token = get(env, value, "token"); !missing(env, token))
+    options.token = to_text(env, token, "token");
   return options;
 }
 
@@ -97,6 +100,14 @@ napi_value start_fetch(const Arguments& arguments) {
   asio::co_spawn(executor, io::fetch(url, std::move(content), options),
                  asio::bind_cancellation_slot(signal->slot(), done));
   return integer(env, id);
+}
+
+// sameServer(url, url): whether a secret for one is for the other.
+napi_value same_server(const Arguments& arguments) {
+  const auto origin = [&](size_t i) {
+    return http::Url::parse(to_text(arguments.env(), arguments[i], "url")).origin();
+  };
+  return boolean(arguments.env(), origin(0) == origin(1));
 }
 
 // abort(number)
@@ -185,6 +196,7 @@ void define_network(napi_env env, napi_value exports) {
   define<set_callbacks>(env, exports, "setCallbacks");
   define<start_fetch>(env, exports, "fetch");
   define<abort_fetch>(env, exports, "abort");
+  define<same_server>(env, exports, "sameServer");
 }
 
 }  // namespace sm::js

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "codec/inference.hpp"
 #include "shumai/error.hpp"
@@ -128,6 +130,38 @@ void read_inference(napi_env env, napi_value models, std::vector<io::InferenceMo
   }
 }
 
+std::vector<std::string> to_texts(napi_env env, napi_value list, const char* what) {
+  if (!is_array(env, list)) refuse(what, "an array of strings", "something else");
+  std::vector<std::string> out;
+  for (uint32_t i = 0, n = length_of(env, list); i < n; ++i) out.push_back(to_text(env, at(env, list, i), what));
+  return out;
+}
+
+void read_texts(napi_env env, napi_value object, const char* name, std::vector<std::string>& out) {
+  if (const napi_value list = get(env, object, name); !missing(env, list)) out = to_texts(env, list, name);
+}
+
+void read_access(napi_env env, napi_value value, io::ServeOptions& out) {
+  if (const napi_value token = get(env, value, "token"); !missing(env, token))
+    out.tokens.push_back({"default", to_text(env, token, "token")});
+  if (const napi_value list = get(env, value, "tokens"); !missing(env, list)) {
+    if (!is_array(env, list)) refuse("tokens", "an array of {name, secret, routes}", "something else");
+    for (uint32_t i = 0, n = length_of(env, list); i < n; ++i) {
+      const napi_value given = at(env, list, i);
+      io::Token token{to_text(env, get(env, given, "name"), "tokens: name"),
+                      to_text(env, get(env, given, "secret"), "tokens: secret")};
+      read_texts(env, given, "routes", token.routes);
+      out.tokens.push_back(std::move(token));
+    }
+  }
+  read_text(env, value, "tokenFile", out.token_file);
+  if (const napi_value asked = get(env, value, "tokenFromEnvironment"); !missing(env, asked))
+    out.token_from_environment = to_boolean(env, asked);
+  read_texts(env, value, "cors", out.cors);
+  read_texts(env, value, "allowedHosts", out.allowed_hosts);
+  read_count(env, value, "socketMode", out.socket_mode);
+}
+
 uint16_t to_port(napi_env env, napi_value port) {
   const int64_t number = type_of(env, port) == napi_string ? std::atoll(to_text(env, port, "port").c_str())
                                                            : to_integer(env, port, "port");
@@ -143,6 +177,7 @@ io::ServeOptions to_serve_options(napi_env env, napi_value value) {
   const auto given = [&](const char* name) { return !missing(env, get(env, value, name)); };
   if (given("port")) options.port = to_port(env, get(env, value, "port"));
   read_text(env, value, "hostname", options.hostname);
+  read_access(env, value, options);
   if (given("insecure")) options.insecure = to_boolean(env, get(env, value, "insecure"));
   if (given("limits")) read_limits(env, get(env, value, "limits"), options.limits);
   if (given("checkpoint")) read_checkpoint(env, get(env, value, "checkpoint"), options.checkpoint);

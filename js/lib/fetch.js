@@ -31,8 +31,8 @@ function send(url, input, { timeout = 60000, retryFor = 10000, repeatable = fals
     if (signal?.aborted) throw abortReason(signal)
     const [kind, data] = encode(input, 'tfetch')
     const list = Object.entries(headers).map(([name, value]) => [name, String(value)])
-    if (token !== undefined) list.push(['Authorization', `Bearer ${token}`])
-    const options = { timeout: time(timeout, 'timeout'), retryFor: time(retryFor, 'retryFor'), repeatable, headers: list }
+    if (token !== undefined && (typeof token !== 'string' || token === '')) throw new ShumaiError('tfetch: token must be a string that isn\'t empty')
+    const options = { timeout: time(timeout, 'timeout'), retryFor: time(retryFor, 'retryFor'), repeatable, headers: list, token }
     willCall()
     const number = native.fetch(String(url), kind, data, options, currentOrigin())
     const call = { resolve, reject }

@@ -26,7 +26,7 @@ export interface FetchOptions {
   headers?: Record<string, string>
   /** Ends the request, also while it waits for its next attempt. */
   signal?: AbortSignal
-  /** Sent as a bearer token. */
+  /** Sent as a bearer token. Nothing that the request leads to sends it on. */
   token?: string
 }
 
@@ -41,6 +41,8 @@ export declare function tfetch<T = Tensor>(url: string, input?: Content | null, 
 export interface RemoteModelOptions extends Omit<FetchOptions, 'grad_fn'> {
   /** Where gradients go; then `url` is the forward route itself. */
   backwardUrl?: string
+  /** For `backwardUrl`; default: `token` when it is on the same server, else none. */
+  backwardToken?: string
   /** Called instead of throwing when a request fails for good. */
   errorHandler?: (error: Error) => unknown
 }
@@ -164,13 +166,40 @@ export interface InferenceModel {
   outputs?: InferenceTensor[]
 }
 
+/** Only its hash stays in memory. */
+export interface Token {
+  /** In logs and statistics, and its session. Letters, digits, '.', '_', '-'. */
+  name: string
+  /** At least 16 visible characters, such as of `openssl rand -hex 32`. */
+  secret: string
+  /** "statistics", "metrics" and "/" count as routes. Default: all. */
+  routes?: string[]
+}
+
 export interface ServeOptions {
   /** 0: any free one. Default 3000. */
   port?: number | string
   /** Default 127.0.0.1. */
   hostname?: string
-  /** Allows an address that other machines reach. */
+  /** Who may connect to the file of a `unix:` hostname; default 0o600, its owner. */
+  socketMode?: number
+  /** One token, named "default", for all routes: requests carry it as `Authorization: Bearer TOKEN`. */
+  token?: string
+  /**
+   * With any token every request needs one, but those of /health/*: 401 without,
+   * 403 for a route that it isn't for. Sessions and tickets belong to tokens.
+   */
+  tokens?: Token[]
+  /** More of them, one a line: name secret [route,route...]. Read again when it changes. */
+  tokenFile?: string
+  /** One more, named "environment", whose secret is in SHUMAI_TOKEN. */
+  tokenFromEnvironment?: boolean
+  /** Allows an address that other machines reach without any token. */
   insecure?: boolean
+  /** Origins ("https://app.example") whose pages may call from a browser; "*": all. */
+  cors?: string[]
+  /** Names beside localhost by which a server without tokens may be called, such as a proxy's; "*": all. */
+  allowedHosts?: string[]
   limits?: ServeLimits
   checkpoint?: CheckpointOptions
   /** Default 'accept'. */
@@ -200,6 +229,8 @@ export interface ServeOptions {
 export interface User {
   /** The session's. */
   readonly id: string
+  /** The name of the token that the request came with; undefined when the server has none. */
+  readonly token?: string
   /** By custom, what forward keeps for optimize. */
   opt: (jacobian: any) => any
   [key: string]: any

@@ -36,9 +36,11 @@ async function sendBack(call, gradient) {
  */
 export function remote_model(url, settings = {}) {
   // The original took the second URL as it is.
-  const { backwardUrl, errorHandler, ...given } = typeof settings === 'string' ? { backwardUrl: settings } : settings
+  const { backwardUrl, backwardToken, errorHandler, ...given } = typeof settings === 'string' ? { backwardUrl: settings } : settings
   const options = { retryFor: 60000, ...given }
   const urls = { forwardUrl: backwardUrl ? url : `${url}/forward`, backwardUrl: backwardUrl ?? `${url}/optimize` }
+  // A token is for the server that it was given for.
+  const shared = native.sameServer(urls.forwardUrl, urls.backwardUrl)
   willCall()
   const guarded = async (action) => {
     try {
@@ -56,7 +58,8 @@ export function remote_model(url, settings = {}) {
       if (!wantsGradient) headers['Shumai-Input-Gradient'] = 'none'
       const forward = { ...options, ...perCall, headers, repeatable: true }
       // A tidy around the forward must not dispose of what a later backward may need.
-      const call = { ...urls, wantsGradient, forward, back: options, input: tidyExclude(() => input.detach()) }
+      const back = { ...options, token: backwardToken ?? (shared ? forward.token : undefined) }
+      const call = { ...urls, wantsGradient, forward, back, input: tidyExclude(() => input.detach()) }
       return tfetch(urls.forwardUrl, input, { ...forward, grad_fn: (grad) => guarded(() => sendBack(call, grad.grad_in)) })
     })
 }

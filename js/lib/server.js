@@ -31,12 +31,12 @@ function invoke(handler, user, input, wantsGradient) {
   return Promise.all(started).then(() => result)
 }
 
-function requested(call, server, route, name, ticketed, session, origin, wantsGradient, kind, data) {
+function requested(call, server, route, name, ticketed, session, token, origin, wantsGradient, kind, data) {
   const input = tidyExclude(() => decode(kind, data))
   const known = servers.get(server)
   if (!known) return native.fail(call, 'the server has stopped', 'unavailable', 503)
   const { users, handlers } = known
-  const view = users.open(name, ticketed, session)
+  const view = users.open(name, ticketed, session, token)
   const { writes, captures } = view
   const fail = (error) => {
     if (view.holds === 0) users.forget(view)
@@ -131,7 +131,10 @@ export class Server {
   }
 }
 
-const kOptions = ['port', 'hostname', 'insecure', 'limits', 'checkpoint', 'staleness', 'guard', 'signals', 'statistics', 'inference']
+const kOptions = [
+  'port', 'hostname', 'socketMode', 'token', 'tokens', 'tokenFile', 'tokenFromEnvironment', 'insecure', 'cors', 'allowedHosts',
+  'limits', 'checkpoint', 'staleness', 'guard', 'signals', 'statistics', 'inference',
+]
 const kLimits = [
   'maxBodyBytes', 'maxHeaderBytes', 'maxHeaders', 'maxConnections', 'maxRequestsInFlight', 'maxRequestsInFlightPerSession', 'maxHops',
   'headerTimeout', 'bodyTimeout', 'minBodyRate', 'keepAliveTimeout', 'writeTimeout', 'lingerTimeout',
@@ -143,6 +146,7 @@ function checkOptions(options) {
   checkNames(options, kOptions, 'serve: no option')
   checkNames(options.limits, kLimits, 'serve: no limit')
   const { statistics, guard, staleness, checkpoint } = options
+  for (const token of Array.isArray(options.tokens) ? options.tokens : []) checkNames(token, ['name', 'secret', 'routes'], 'serve: no option tokens[].')
   if (statistics !== undefined && typeof statistics !== 'function') throw new ShumaiError(`serve: statistics must be a function, got ${typeof statistics}`)
   if (typeof guard === 'object') checkNames(guard, ['maxNorm'], 'serve: no option guard.')
   else if (guard !== undefined && typeof guard !== 'boolean') throw new ShumaiError(`serve: guard must be true, false or {maxNorm}, got ${guard}`)

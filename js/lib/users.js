@@ -21,16 +21,22 @@ class View {
   writes = 0
   captures = 0
 
-  constructor(users, name, session) {
+  constructor(users, name, session, token) {
     this.users = users
+    this.token = token
     this.name = name
     this.session = session
     this.user = new Proxy({}, this)
   }
 
+  #told(key) {
+    if (key === 'id') return { value: this.session }
+    return key === 'token' && this.token ? { value: this.token } : undefined
+  }
+
   #inherited(key) {
     const known = this.users.sessions.get(this.session)
-    if (!known || !Object.hasOwn(known.latest, key)) return key === 'id' ? { value: this.session } : undefined
+    if (!known || !Object.hasOwn(known.latest, key)) return this.#told(key)
     const owner = known.owners.get(key)
     if (this.ticketed && owner !== undefined && owner !== this.name) return undefined
     return { value: known.latest[key] }
@@ -52,7 +58,7 @@ class View {
     const owned = holdsGraph(value)
     if (owned && this.gone) return true
     ++this.writes
-    const { latest, owners } = this.users.session(this.session)
+    const { latest, owners } = this.users.session(this.session, this.token)
     latest[key] = value
     if (owned) {
       ++this.captures
@@ -85,14 +91,14 @@ export class Users {
   sessions = new Map()
   views = new Map()
 
-  session(id) {
+  session(id, token) {
     let known = this.sessions.get(id)
-    if (!known) this.sessions.set(id, (known = { latest: { id }, owners: new Map() }))
+    if (!known) this.sessions.set(id, (known = { latest: token ? { id, token } : { id }, owners: new Map() }))
     return known
   }
 
-  open(name, ticketed, session) {
-    const view = this.views.get(name) ?? new View(this, name, session)
+  open(name, ticketed, session, token) {
+    const view = this.views.get(name) ?? new View(this, name, session, token)
     view.ticketed ||= ticketed
     return view
   }
