@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pickle
 import socket
 import struct
@@ -335,6 +336,48 @@ class Retries(unittest.TestCase):
             shumai.tfetch(server.url + "/f")
             self.assertEqual(len(shumai.tfetch(server.url + "/f", retry_for=0)), 3)
             self.assertTrue(answered.is_set())
+            self.assertEqual(server.connections, 2)
+
+    def test_a_request_that_may_have_arrived_is_not_sent_again(self):
+        def script(connection, number):
+            server.read_request(connection)
+            connection.sendall(response(GOOD))
+            server.read_request(connection)
+
+        with RawServer(script) as server:
+            shumai.tfetch(server.url + "/f", [1.0])
+            with self.assertRaises(ConnectionError):
+                shumai.tfetch(server.url + "/f", [2.0])
+            self.assertEqual(len(server.requests), 2)
+            self.assertEqual(server.connections, 1)
+
+    def test_a_connection_that_was_closed_meanwhile_is_not_used(self):
+        closed = threading.Event()
+
+        def script(connection, _):
+            server.read_request(connection)
+            connection.sendall(response(GOOD))
+            connection.close()
+            closed.set()
+
+        with RawServer(script) as server:
+            for _ in range(3):
+                closed.clear()
+                self.assertEqual(len(shumai.tfetch(server.url + "/f", [1.0])), 3)
+                self.assertTrue(closed.wait(PATIENCE))
+
+    def test_a_forked_child_has_connections_of_its_own(self):
+        with raw_server(response(GOOD)) as server:
+            shumai.tfetch(server.url + "/f")
+            child = os.fork()
+            if child == 0:
+                try:
+                    shumai.tfetch(server.url + "/child")
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            self.assertEqual(os.waitpid(child, 0)[1], 0)
+            shumai.tfetch(server.url + "/f")
             self.assertEqual(server.connections, 2)
 
     def test_nobody_there_is_given_up_after_retry_for(self):
