@@ -19,7 +19,7 @@ import numpy as np
 
 from ._safetensors import Buffer
 from ._url import Url
-from .errors import ShumaiError, error_of
+from .errors import ConnectionFailed, ShumaiError, error_of
 
 _CONNECT_SECONDS = 10.0
 # Below the time after which servers close, so that few requests meet a connection that is just being closed.
@@ -31,27 +31,56 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class Tls:
-    """What an ``https://`` server is checked against, and what it is shown.
+    """How ``https://`` servers are checked, and what they are shown.
 
-    ``ca`` is a PEM file with the authorities to trust instead of the system's;
-    ``cert`` and ``key`` are PEM files of this client's own certificate, for
-    servers that ask for one. Files are read at the first request.
+    Files are PEM, and are read again when they change. ``ca`` has the
+    authorities to trust instead of the system's; ``cert`` and ``key`` (without a
+    passphrase) are this client's own certificate, for servers that want one;
+    ``server_name`` is the name or address in the server's certificate, when it
+    isn't the URL's host.
     """
 
     ca: Optional[str] = None
     cert: Optional[str] = None
     key: Optional[str] = None
+    server_name: Optional[str] = None
+
+    def __post_init__(self) -> None:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError(f"tls: a certificate and its key belong together, got only {self.cert or self.key}")
 
 
 TlsOption = Union[Tls, ssl.SSLContext, None]
 
 
+def _context_for(tls: TlsOption) -> ssl.SSLContext:
+    if isinstance(tls, ssl.SSLContext):
+        return tls
+    options = tls or Tls()
+    files = [file for file in (options.ca, options.cert, options.key) if file]
+    try:
+        states = [os.stat(file) for file in files]
+        return _read_context(options, tuple((state.st_mtime_ns, state.st_size, state.st_ino) for state in states))
+    except OSError as error:
+        raise ValueError(f"tls: {', '.join(files)}: {error.strerror or error}") from error
+
+
 @lru_cache(maxsize=64)
-def _context_of(tls: Tls) -> ssl.SSLContext:
+def _read_context(tls: Tls, _state_of_files: tuple[tuple[int, int, int], ...]) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls.ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
     if tls.cert:
-        context.load_cert_chain(tls.cert, tls.key)
+        context.load_cert_chain(tls.cert, tls.key, password="")
     return context
+
+
+class _HopelessFailure(ConnectionFailed):
+    """Another attempt would fail the same way."""
+
+
+def is_hopeless(error: ShumaiError) -> bool:
+    return isinstance(error, _HopelessFailure)
 
 
 class Response(NamedTuple):
@@ -272,13 +301,14 @@ def _connect(url: Url, tls: TlsOption, deadline: Deadline) -> _Connection:
             sock.close()
             raise
         return _Connection(sock)
+    context = _context_for(tls) if url.scheme == "https" else None
     sock = socket.create_connection((url.host, url.port), timeout=seconds)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if url.scheme == "https":
-            context = tls if isinstance(tls, ssl.SSLContext) else _context_of(tls or Tls())
+        if context:
+            name = tls.server_name if isinstance(tls, Tls) and tls.server_name else url.host
             sock.settimeout(deadline.left(_CONNECT_SECONDS))
-            sock = context.wrap_socket(sock, server_hostname=url.host)
+            sock = context.wrap_socket(sock, server_hostname=name)
     except BaseException:
         sock.close()
         raise
@@ -327,6 +357,8 @@ def _open(url: Url, tls: TlsOption, deadline: Deadline) -> _Connection:
         return _connect(url, tls, deadline)
     except TimeoutError:
         raise error_of("timeout", f"{url.origin}: no connection after {deadline.spent() * 1000:.0f} ms") from None
+    except ssl.SSLCertVerificationError as error:
+        raise _HopelessFailure("connection", f"{url.origin}: its certificate: {error.verify_message}") from error
     except OSError as error:
         raise error_of("connection", f"{url.origin}: can't connect: {error.strerror or error}") from error
 
@@ -335,6 +367,9 @@ def _raise_as_ours(error: BaseException, url: Url, deadline: Deadline) -> NoRetu
     if isinstance(error, TimeoutError):
         spent = deadline.spent() * 1000
         raise error_of("timeout", f"{url.origin}: no complete answer after {spent:.0f} ms") from None
+    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+        # With TLS 1.3 a server says what it thinks of a client's certificate after the handshake.
+        raise _HopelessFailure("connection", f"{url.origin}: the server refuses: {error.reason}") from error
     if isinstance(error, (OSError, http.client.IncompleteRead)):
         raise error_of("connection", f"{url.origin}: the connection broke: {error}") from error
     if isinstance(error, http.client.HTTPException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Mapping, Optional
 
 from numpy.typing import ArrayLike
@@ -11,6 +12,7 @@ from ._array import Array, from_part, tag, to_part
 from ._connection import TlsOption
 from ._requests import Answer, Options, Ticket, fetch
 from ._safetensors import Part
+from ._url import parse_url
 from .errors import ShumaiError, error_of
 
 # How a client says that it has no use for the gradient of its input.
@@ -20,10 +22,16 @@ _NO_INPUT_GRADIENT = {"Shumai-Input-Gradient": "none"}
 class Routes:
     """Where a model's forwards and gradients go."""
 
-    def __init__(self, url: str, backward_url: Optional[str], options: Options) -> None:
+    def __init__(
+        self, url: str, backward_url: Optional[str], backward_token: Optional[str], options: Options
+    ) -> None:
         self.forward = url.rstrip("/") + "/forward"
         self.backward = backward_url or url.rstrip("/") + "/optimize"
         self.options = options
+        # A token is for the server that it was given for.
+        if backward_token is None and parse_url(self.backward).origin == parse_url(self.forward).origin:
+            backward_token = options.token
+        self.backward_options = replace(options, token=backward_token)
 
 
 class Step:
@@ -50,7 +58,7 @@ class Step:
         give_up = time.monotonic() + self._routes.options.retry_for
         while True:
             try:
-                answer = fetch(self._routes.backward, [gradient], self._routes.options, ticket=self.ticket)
+                answer = fetch(self._routes.backward, [gradient], self._routes.backward_options, ticket=self.ticket)
                 break
             except ShumaiError as error:
                 if error.code == "already_done" and not self._wants_gradient:
@@ -82,8 +90,8 @@ class RemoteModel:
     graph and weights again when its gradient comes back.
     """
 
-    def __init__(self, url: str, backward_url: Optional[str], input_gradient: bool, options: Options) -> None:
-        self._routes = Routes(url, backward_url, options)
+    def __init__(self, routes: Routes, input_gradient: bool) -> None:
+        self._routes = routes
         self._input_gradient = input_gradient
 
     def __call__(self, input: ArrayLike) -> Array:
@@ -116,6 +124,7 @@ def remote_model(
     backward_url: Optional[str] = None,
     input_gradient: bool = True,
     token: Optional[str] = None,
+    backward_token: Optional[str] = None,
     timeout: Optional[float] = 60.0,
     retry_for: float = 60.0,
     headers: Optional[Mapping[str, str]] = None,
@@ -132,11 +141,12 @@ def remote_model(
         url: of the server, without a route.
         backward_url: where gradients go; None: ``url`` + ``/optimize``.
         input_gradient: whether backward() is to return the gradient of the input. False saves the server its work.
+        backward_token: for ``backward_url``; None: ``token`` when it is on the same server, else none.
         retry_for: seconds that a server may take to come back.
 
     The rest is as in ``tfetch``. For PyTorch there is ``shumai.torch.remote_model``.
     """
     options = Options(token, timeout, retry_for, headers, tls, traceparent)
-    return RemoteModel(url, backward_url, input_gradient, options)
+    return RemoteModel(Routes(url, backward_url, backward_token, options), input_gradient)
 
 

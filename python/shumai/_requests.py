@@ -11,10 +11,10 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Mapping, NamedTuple, NoReturn, Optional, Sequence, Union
+from typing import Any, Iterator, Mapping, NamedTuple, NoReturn, Optional, Sequence, Union
 
 from . import _safetensors
-from ._connection import MOST_BODY_BYTES, Deadline, Progress, Response, Tls, TlsOption, send
+from ._connection import MOST_BODY_BYTES, Deadline, Progress, Response, Tls, TlsOption, is_hopeless, send
 from ._safetensors import Buffer, Part
 from ._trace import next_traceparent
 from ._url import Url, parse_url
@@ -28,6 +28,7 @@ _SAFETENSORS = "application/x-safetensors"
 _FIRST_CONTACT_SECONDS = 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.025, 2.0
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -79,7 +80,7 @@ class Answer(NamedTuple):
 
 
 class _Sessions:
-    """The sessions that servers gave this process, by server and token."""
+    """The sessions that servers gave this process, by server and authorization."""
 
     _MOST = 10_000
 
@@ -108,32 +109,68 @@ def fetch(
 ) -> Answer:
     """Sends tensors, or nothing, to a route. `ticket` goes along when it is of that server."""
     where = parse_url(url)
+    if options.tls is not None and where.scheme != "https":
+        raise ValueError(f"{where}: options for TLS need a URL with https://")
     if ticket is not None and ticket.origin != where.origin:
         ticket = None
     body = [] if parts is None else _safetensors.encode(parts)
-    request = _Request(where, "GET" if parts is None else "POST", body, {})
-    trace = options.traceparent or (ticket.trace if ticket else None)
-    fields = request.headers
-    fields["Accept"] = f"{_SAFETENSORS}, application/json;q=0.5"
+    fields = _Fields()
+    fields.set("Accept", f"{_SAFETENSORS}, application/json;q=0.5")
     if parts is not None:
-        fields["Content-Type"] = _SAFETENSORS
+        fields.set("Content-Type", _SAFETENSORS)
     if is_available():
-        fields["Accept-Encoding"] = "zstd"
-    # First requests sent together get a session each: a ticket goes back with the one that it belongs to.
-    session = ticket.session if ticket else _sessions.find((where.origin, options.token))
-    if session:
-        fields["Shumai-Session"] = session
-    if ticket:
-        fields["Shumai-Ticket"] = ticket.id
-    fields["traceparent"] = next_traceparent(trace)
-    if options.token is not None:
-        fields["Authorization"] = f"Bearer {options.token}"
+        fields.set("Accept-Encoding", "zstd")
+    _add_token(fields, where, options.token)
+    fields.set("traceparent", next_traceparent(options.traceparent or (ticket.trace if ticket else None)))
     for name, value in {**(options.headers or {}), **(headers or {})}.items():
-        for known in [known for known in fields if known.lower() == name.lower()]:
-            del fields[known]
-        fields[name.lower() if name.lower() == "traceparent" else name] = value
+        fields.set(name, value)
+    request = _Request(where, "GET" if parts is None else "POST", body, fields)
+    _add_session(request, ticket)
     response = _send_patiently(request, options, repeatable or bool(ticket) or parts is None)
-    return _read(response, request, options)
+    return _read(response, request)
+
+
+class _Fields:
+    """Headers; the case of a name doesn't matter."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, tuple[str, str]] = {}
+
+    def set(self, name: str, value: str) -> None:
+        self._fields[name.lower()] = (name, value)
+
+    def get(self, name: str) -> str | None:
+        return self._fields.get(name.lower(), ("", None))[1]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._fields.values())
+
+
+_warned_of: set[str] = set()
+
+
+def _add_token(fields: _Fields, url: Url, token: str | None) -> None:
+    if token is None:
+        return
+    if not _TOKEN.fullmatch(token):
+        raise ValueError("token: expected visible ASCII characters only")
+    fields.set("Authorization", f"Bearer {token}")
+    if url.scheme == "http" and not url.is_loopback and url.origin not in _warned_of and len(_warned_of) < 1000:
+        _warned_of.add(url.origin)
+        _log.warning("the token goes to %s unencrypted, and anyone on the way can read it", url.origin)
+
+
+def _add_session(request: _Request, ticket: Ticket | None) -> None:
+    fields = request.headers
+    # First requests sent together get a session each: a ticket goes back with the one that it belongs to.
+    session = ticket.session if ticket else _sessions.find(request.account)
+    # Without one, all who use a token would share its own.
+    if not session and fields.get("Authorization"):
+        session = "new"
+    if session and fields.get("Shumai-Session") is None:
+        fields.set("Shumai-Session", session)
+    if ticket:
+        fields.set("Shumai-Ticket", ticket.id)
 
 
 @dataclass
@@ -141,7 +178,12 @@ class _Request:
     url: Url
     method: str
     body: Sequence[Buffer]
-    headers: dict[str, str]
+    headers: _Fields
+
+    @property
+    def account(self) -> tuple[str, str | None]:
+        """Who the request is from, to its server: sessions belong to tokens."""
+        return self.url.origin, self.headers.get("Authorization")
 
     def head(self, seconds_left: float | None) -> bytes:
         lines = [f"{self.method} {self.url.target} HTTP/1.1", f"Host: {self.url.host_header}"]
@@ -149,8 +191,8 @@ class _Request:
             lines.append(f"Content-Length: {sum(map(len, self.body))}")
         if seconds_left is not None:
             lines.append(f"Shumai-Timeout: {max(1, int(seconds_left * 1000))}")
-        for name, value in self.headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+        for name, value in self.headers:
+            if not _HEADER_NAME.fullmatch(name) or not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
                 raise ValueError(f"headers: {name!r} with the value {_shown(name, value)} can't be sent")
             lines.append(f"{name}: {value}")
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
@@ -187,7 +229,7 @@ def _retry_after(outcome: _Outcome) -> float:
 
 def _is_worth_another(outcome: _Outcome, arrived: bool, repeatable: bool) -> bool:
     if isinstance(outcome, ShumaiError):
-        return outcome.code == "connection" and (repeatable or not arrived)
+        return outcome.code == "connection" and (repeatable or not arrived) and not is_hopeless(outcome)
     if outcome.status in (429, 503):
         return True
     # A server of ours says its own 502 or 504 for good; a gateway before it may get through next time.
@@ -214,7 +256,7 @@ def _send_patiently(request: _Request, options: Options, repeatable: bool) -> Re
         if not _is_worth_another(outcome, progress.may_have_arrived, repeatable):
             break
         wait = backoff.next(_retry_after(outcome))
-        if deadline.spent() + wait > _patience(url, options):
+        if deadline.spent() + wait > _patience(request, options):
             break
         if backoff.tries == 1:
             said = outcome if isinstance(outcome, ShumaiError) else f"{url.origin} answered {outcome.status}"
@@ -225,9 +267,9 @@ def _send_patiently(request: _Request, options: Options, repeatable: bool) -> Re
     return outcome
 
 
-def _patience(url: Url, options: Options) -> float:
+def _patience(request: _Request, options: Options) -> float:
     # One that never answered isn't coming back: its address may be wrong.
-    known = _sessions.find((url.origin, options.token))
+    known = _sessions.find(request.account)
     most = options.retry_for if known else min(options.retry_for, _FIRST_CONTACT_SECONDS)
     return min(most, options.timeout) if options.timeout else most
 
@@ -243,11 +285,11 @@ def _is_problem(response: Response) -> bool:
     return _media_type(response) == "application/problem+json"
 
 
-def _read(response: Response, request: _Request, options: Options) -> Answer:
+def _read(response: Response, request: _Request) -> Answer:
     origin = request.url.origin
     session = response.headers.get("Shumai-Session")
     if session and _HEADER_VALUE.fullmatch(session):
-        _sessions.remember((origin, options.token), session)
+        _sessions.remember(request.account, session)
     response = _decoded(response, request.url)
     if not 200 <= response.status < 300:
         _raise_answer(response, request.url)
@@ -268,7 +310,7 @@ def _read(response: Response, request: _Request, options: Options) -> Answer:
     id_ = response.headers.get("Shumai-Ticket")
     if not id_ or not _HEADER_VALUE.fullmatch(id_):
         return Answer(parts, None, None)
-    return Answer(parts, None, Ticket(id_, session or "", origin, request.headers["traceparent"]))
+    return Answer(parts, None, Ticket(id_, session or "", origin, request.headers.get("traceparent") or ""))
 
 
 def _decoded(response: Response, url: Url) -> Response:

@@ -32,6 +32,16 @@ class Url:
         return name if self.port == _DEFAULT_PORT[self.scheme] else f"{name}:{self.port}"
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether the host is this machine, by its name alone."""
+        if self.host == "localhost" or self.host.endswith(".localhost"):
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
     def origin(self) -> str:
         """What says which server this is: the URL without the route, and with the port."""
         if self.scheme == "unix":

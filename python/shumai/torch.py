@@ -139,9 +139,9 @@ class RemoteModel(torch.nn.Module):
     Thread-safe: any number of forwards may be in flight.
     """
 
-    def __init__(self, url: str, backward_url: Optional[str], options: Options) -> None:
+    def __init__(self, routes: Routes) -> None:
         super().__init__()
-        self._routes = Routes(url, backward_url, options)
+        self._routes = routes
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The model's answer, on the device of `input`; the gradient has the dtype and the device of `input`.
@@ -171,6 +171,7 @@ def remote_model(
     *,
     backward_url: Optional[str] = None,
     token: Optional[str] = None,
+    backward_token: Optional[str] = None,
     timeout: Optional[float] = 60.0,
     retry_for: float = 60.0,
     headers: Optional[Mapping[str, str]] = None,
@@ -182,4 +183,4 @@ def remote_model(
     Dtypes: all that PyTorch and the wire share, float16 and bfloat16 included.
     """
     options = Options(token, timeout, retry_for, headers, tls, traceparent)
-    return RemoteModel(url, backward_url, options)
+    return RemoteModel(Routes(url, backward_url, backward_token, options))

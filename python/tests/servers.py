@@ -121,8 +121,9 @@ def fast_directory():
 class RawServer:
     """Answers each connection by `script(connection, number)`; counts the connections and keeps what they sent."""
 
-    def __init__(self, script, unix_path=None):
+    def __init__(self, script, unix_path=None, tls=None):
         self._script = script
+        self._tls = tls
         if unix_path:
             self._listener = socket.socket(socket.AF_UNIX)
             self._listener.bind(unix_path)
@@ -130,7 +131,8 @@ class RawServer:
             self.url = f"unix:{unix_path}:"
         else:
             self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-            self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+            scheme = "https" if tls else "http"
+            self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         self.requests = []
         self.connections = 0
         self._open = []
@@ -147,8 +149,11 @@ class RawServer:
             threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
 
     def _serve(self, connection, number):
-        with connection, contextlib.suppress(OSError):
-            self._script(connection, number)
+        with contextlib.suppress(OSError):
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            with connection:
+                self._script(connection, number)
 
     def read_request(self, connection):
         """The head and the body of the next request; None when there is none."""
@@ -162,7 +167,7 @@ class RawServer:
         length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
         while len(body) < int(length[1] if length else 0):
             body += connection.recv(65536)
-        self.requests.append((head.decode("latin-1"), body))
+        self.requests.append((head.decode("latin-1") + "\r\n", body))
         return self.requests[-1]
 
     def __enter__(self):
@@ -184,21 +189,15 @@ def response(body=b"", *fields, status="200 OK", type_="application/x-safetensor
     return "\r\n".join(lines).encode("latin-1") + body
 
 
-def answering(*answers):
-    """A script that gives these answers on each connection, the last one again and again."""
+def raw_server(*answers, tls=None):
+    """Answers with these on each connection, with the last one again and again."""
 
     def script(connection, _):
-        for number in range(10**9):
-            if server[0].read_request(connection) is None:
-                return
-            connection.sendall(answers[min(number, len(answers) - 1)])
+        answer = iter(answers)
+        last = b""
+        while server.read_request(connection) is not None:
+            last = next(answer, last)
+            connection.sendall(last)
 
-    server = [None]
-    script.server = server
-    return script
-
-
-def raw_server(*answers):
-    script = answering(*answers)
-    script.server[0] = RawServer(script)
-    return script.server[0]
+    server = RawServer(script, tls=tls)
+    return server

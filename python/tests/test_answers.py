@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import socket
 import struct
 import tempfile
@@ -19,6 +20,7 @@ import shumai
 from shumai import _zstd
 from shumai._array import to_part
 from shumai._safetensors import encode
+from shumai._url import parse_url
 
 from .servers import PATIENCE, RawServer, raw_server, response
 
@@ -209,9 +211,10 @@ class Requests(unittest.TestCase):
         for headers in [{"X": "a\r\nY: b"}, {"X:": "a"}, {"": "a"}, {"X": "\u20ac"}]:
             with self.subTest(headers), self.assertRaisesRegex(ValueError, "can't be sent"):
                 self.headers_of(headers=headers)
-        with self.assertRaisesRegex(ValueError, "Authorization") as caught:
-            self.headers_of(token="secret\nX: y")
-        self.assertNotIn("secret", str(caught.exception))
+        for options in [{"token": "secret\nX: y"}, {"headers": {"authorization": "Bearer secret\nX: y"}}]:
+            with self.assertRaises(ValueError) as caught:
+                self.headers_of(**options)
+            self.assertNotIn("secret", str(caught.exception))
 
     def test_one_trace_through_forward_and_backward(self):
         trace = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-00"
@@ -223,7 +226,7 @@ class Requests(unittest.TestCase):
             shumai.tfetch(server.url + "/o", y)
             heads = [head for head, _ in server.requests]
         for head in heads[:3]:
-            self.assertRegex(head, trace[:36] + "[0-9a-f]{16}-00(\r\n|$)")
+            self.assertRegex(head, trace[:36] + "[0-9a-f]{16}-00\r\n")
             self.assertNotIn(trace, head)
         for head in heads[1:3]:
             self.assertIn("\r\nShumai-Ticket: t1\r\n", head)
@@ -239,8 +242,25 @@ class Requests(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "ticket: it is of http://127.0.0.1"):
                 shumai.tfetch(other.url + "/f", y, ticket=y)
             shumai.tfetch(one.url + "/f", token="b")
+            shumai.tfetch(one.url + "/f", headers={"AUTHORIZATION": "Bearer a"})
             self.assertNotIn("Shumai-Ticket", other.requests[0][0])
-            self.assertNotIn("Shumai-Session", one.requests[1][0])
+            self.assertNotIn("Shumai-Session", other.requests[0][0])
+            # Without a session, all who use a token would share its own.
+            for head, session in zip((head for head, _ in one.requests), ("new", "new", "s1")):
+                self.assertIn(f"\r\nShumai-Session: {session}\r\n", head)
+
+    def test_a_token_over_plain_http_is_warned_of_once(self):
+        with self.assertLogs("shumai") as logs:
+            for _ in range(2):
+                with self.assertRaises(shumai.ShumaiError):
+                    shumai.tfetch("shumai.invalid:9/f", token="secret", retry_for=0)
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("http://shumai.invalid:9 unencrypted", logs.output[0])
+        self.assertNotIn("secret", logs.output[0])
+        for host in ("localhost", "127.0.0.9", "[::1]"):
+            self.assertTrue(parse_url(host).is_loopback)
+        for host in ("localhost.example", "10.0.0.1"):
+            self.assertFalse(parse_url(host).is_loopback)
 
     def test_unix_sockets(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -252,7 +272,8 @@ class Requests(unittest.TestCase):
     def test_wrong_arguments(self):
         for options, message in [({"timeout": -1}, "timeout: expected seconds"), ({"retry_for": None}, "retry_for"),
                                  ({"timeout": float("nan")}, "timeout"), ({"ticket": np.ones(1)}, "ticket: expected"),
-                                 ({"tls": "ca.pem"}, "tls: expected shumai.Tls")]:
+                                 ({"tls": "ca.pem"}, "tls: expected shumai.Tls"),
+                                 ({"tls": shumai.Tls()}, "options for TLS need a URL with https")]:
             with self.subTest(options), self.assertRaisesRegex((ValueError, TypeError), message):
                 shumai.tfetch("localhost:1/f", **options)
 
@@ -455,6 +476,17 @@ class Models(unittest.TestCase):
         with self.assertRaises(shumai.ShumaiError) as caught:
             self.backward(*[problem("410 Gone", "gone", "x"), self.AGAIN] * 1000, retry_for=0.05)
         self.assertEqual(caught.exception.code, "gone")
+
+    def test_a_token_stays_on_its_server(self):
+        for options, sent in [({}, None), ({"backward_token": "b"}, "b")]:
+            with raw_server(self.FORWARD) as one, raw_server(response(GOOD)) as other:
+                model = shumai.remote_model(one.url, backward_url=other.url + "/o", token="a", **options)
+                model([1.0]).backward([1.0, 2.0, 3.0])
+                self.assertIn("Authorization: Bearer a\r\n", one.requests[0][0])
+                found = re.search("Authorization: Bearer (.*)\r", other.requests[0][0])
+                self.assertEqual(found and found[1], sent)
+        self.backward(response(GOOD), token="a")
+        self.assertIn("Authorization: Bearer a\r\n", self.heads[1])
 
     def test_no_tensor_is_an_error(self):
         with raw_server(response(b"1", type_="application/json")) as server:
