@@ -12,7 +12,7 @@ from ._array import Array, from_part, tag, to_part
 from ._connection import TlsOption
 from ._requests import Answer, Options, Ticket, fetch
 from ._safetensors import Part
-from ._url import parse_url
+from ._url import parse_url, route_of
 from .errors import ShumaiError, error_of
 
 # How a client says that it has no use for the gradient of its input.
@@ -25,8 +25,8 @@ class Routes:
     def __init__(
         self, url: str, backward_url: Optional[str], backward_token: Optional[str], options: Options
     ) -> None:
-        self.forward = url.rstrip("/") + "/forward"
-        self.backward = backward_url or url.rstrip("/") + "/optimize"
+        self.forward = route_of(url, "forward")
+        self.backward = backward_url or route_of(url, "optimize")
         self.options = options
         # A token is for the server that it was given for.
         if backward_token is None and parse_url(self.backward).origin == parse_url(self.forward).origin:

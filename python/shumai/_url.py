@@ -74,6 +74,13 @@ def parse_url(text: str) -> Url:
     return Url(scheme, host, port or _DEFAULT_PORT[scheme], "", _target(rest[end:], fail))
 
 
+def route_of(url: str, name: str) -> str:
+    """The URL of a route of the server at `url`."""
+    if url.startswith("unix:") and ":/" not in url[5:]:
+        url = url.rstrip(":") + ":"
+    return f"{url.rstrip('/')}/{name}"
+
+
 def _parse_unix(rest: str, fail) -> Url:
     path, mark, target = rest.partition(":/")
     if mark:

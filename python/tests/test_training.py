@@ -1,6 +1,7 @@
 """Models of real servers, trained with NumPy alone."""
 
 import random
+import tempfile
 import threading
 import time
 import unittest
@@ -10,7 +11,7 @@ import numpy as np
 
 import shumai
 
-from .servers import TrainingServer, fast_directory, poll_until, seed_server
+from .servers import BIN, Server, TrainingServer, fast_directory, poll_until, seed_server
 
 
 def weights_of(url):
@@ -137,6 +138,25 @@ class Pipelined(unittest.TestCase):
             model(index)  # the server now forgets the first ticket
             y.backward([1.0])
             np.testing.assert_array_equal(np.flatnonzero(weights_of(server.url)), [2])
+
+
+class Guarded(unittest.TestCase):
+    """A server behind a Unix socket that wants a token."""
+
+    def test_a_token_opens_it(self):
+        token = "0123456789abcdef0123"
+        with tempfile.TemporaryDirectory() as directory, Server(
+                BIN / "gradients", "serve", "1", f"unix:{directory}/s", token) as server:
+            self.assertEqual(server.url, f"unix:{directory}/s")
+            for wrong, code in [(None, "unauthorized"), ("x" * 20, "unauthorized")]:
+                with self.assertRaises(shumai.ShumaiError) as caught:
+                    shumai.tfetch(server.url + ":/weights", token=wrong)
+                self.assertEqual(caught.exception.code, code)
+            model = shumai.remote_model(server.url, token=token)
+            with ThreadPoolExecutor(4) as pool:
+                answers = list(pool.map(model, np.ones((4, 2, 5), np.float32)))
+            for y in answers:
+                self.assertEqual(model.backward(y, np.ones((2, 3))).shape, (2, 5))
 
 
 class Killed(unittest.TestCase):

@@ -1,6 +1,6 @@
 import unittest
 
-from shumai._url import parse_url
+from shumai._url import parse_url, route_of
 
 
 class Url(unittest.TestCase):
@@ -53,3 +53,13 @@ class Url(unittest.TestCase):
             with self.subTest(text), self.assertRaises(ValueError) as caught:
                 parse_url(text)
             self.assertIn(reason, str(caught.exception))
+
+    def test_routes_of_a_server(self):
+        for url, expected in [
+            ("localhost:3000", "localhost:3000/forward"),
+            ("http://host/models/a/", "http://host/models/a/forward"),
+            ("unix:/run/a.sock", "unix:/run/a.sock:/forward"),
+            ("unix:/run/a.sock:", "unix:/run/a.sock:/forward"),
+            ("unix:/run/a.sock:/models/a", "unix:/run/a.sock:/models/a/forward"),
+        ]:
+            self.assertEqual(route_of(url, "forward"), expected)

@@ -18,9 +18,9 @@ namespace {
 
 using namespace sm;
 
-constexpr const char* kUsage = "gradients serve SEED | gradients ask URL FILE\n";
+constexpr const char* kUsage = "gradients serve SEED [HOSTNAME TOKEN] | gradients ask URL FILE\n";
 
-void serve(uint64_t seed) {
+void serve(uint64_t seed, const std::string& hostname, const std::string& token) {
   manual_seed(seed);
   const nn::Sequential model(
       nn::Linear(5, 7), [](Tensor x) { return gelu(x); }, nn::LayerNorm(Shape{7}), [](Tensor x) { return tanh(x); },
@@ -34,6 +34,8 @@ void serve(uint64_t seed) {
   };
   io::ServeOptions options;
   options.port = 0;
+  options.hostname = hostname;
+  if (!token.empty()) options.tokens = {{.name = "data", .secret = token}};
   io::Server server = io::serve_model(
       model, keep, options,
       {{"weights", [model](User&) { return model.state(); }}, {"gradients", [last](User&) { return *last; }}});
@@ -59,8 +61,8 @@ Task<> ask(std::string url, std::string file) {
 int main(int argc, char** argv) {
   try {
     const std::string mode = argc > 1 ? argv[1] : "";
-    if (mode == "serve" && argc == 3) {
-      serve(std::strtoull(argv[2], nullptr, 10));
+    if (mode == "serve" && (argc == 3 || argc == 5)) {
+      serve(std::strtoull(argv[2], nullptr, 10), argc == 5 ? argv[3] : "127.0.0.1", argc == 5 ? argv[4] : "");
     } else if (mode == "ask" && argc == 4) {
       sm::run(ask(argv[2], argv[3]));
     } else {
