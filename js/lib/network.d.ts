@@ -259,3 +259,44 @@ export declare function serve_model(
   options?: ServeOptions,
   handlers?: Record<string, Handler>,
 ): Server
+
+export interface RunnerOptions extends Pick<ServeOptions, 'token' | 'tokens' | 'tokenFile' | 'tokenFromEnvironment' | 'hostname' | 'signals'> {
+  /** Default 3113. */
+  port?: number
+  /** Milliseconds that a command may take, and a model to start; default 60,000. */
+  timeLimit?: number
+  /** Bytes kept of each of a command's streams, and of a model's; default 1 MiB. */
+  maxOutput?: number
+  /** Running at once; default 4. */
+  maxCommands?: number
+  /** Where commands run; default: the process's own. */
+  directory?: string
+  /** Gets a line for the begin and end of everything that is run; default: standard error. */
+  log?: (line: string) => void
+}
+/**
+ * Runs commands and serves models for remote_runner. Whoever has its token may
+ * do all that this process may; without one it doesn't start. Commands end at
+ * `timeLimit`, and with this process.
+ */
+export declare function serve_runner(options: RunnerOptions): Server
+
+export interface CommandResult {
+  stdout: string
+  stderr: string
+  /** null when a signal ended it. */
+  status: number | null
+  signal: string | null
+  /** Bytes of output beyond maxOutput. */
+  dropped: number
+}
+export interface RemoteRunner {
+  /** What a command writes to its standard output. As a template, with its values quoted. */
+  shell(command: string | TemplateStringsArray, ...values: unknown[]): Promise<string>
+  run(command: string | TemplateStringsArray, ...values: unknown[]): Promise<CommandResult>
+  /** What the served model has written last. */
+  logs(): Promise<{ stdout: string; stderr: string }>
+  /** Serves the default export of a file, trained by its `backward`, in place of the model before it; default port 3000. */
+  serve_model(file: string, port?: number): Promise<(input: Tensor, options?: FetchOptions) => Promise<Tensor>>
+}
+export declare function remote_runner(url: string, options: { token: string; timeout?: number }): RemoteRunner
