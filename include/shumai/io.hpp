@@ -255,6 +255,25 @@ class Server {
 // needs `insecure` (kInvalidArgument).
 [[nodiscard]] Server serve(Routes routes, ServeOptions options = {});
 
+// How a client writes tensors, and asks for them: see docs/wire.md.
+enum class Wire : uint8_t {
+  kSafetensors,
+  // float32 is rounded to two bytes on the way, both ways, and is float32 again
+  // for the receiver. bfloat16 keeps the range, with 8 bits of precision;
+  // float16 has 11, up to 65504: beyond that the call fails, and what is below
+  // 6e-8 is lost.
+  kBf16,
+  kF16,
+  // The original Shumai's, for its servers: one float32 tensor each way. They
+  // know no tickets: a gradient goes to the last forward of the same `id`.
+  kShumai,
+};
+
+enum class Compression : uint8_t {
+  kNone,
+  kZstd,  // requests that get smaller by it, and answers when the server can
+};
+
 struct FetchOptions {
   // Makes the answer part of the local graph: gets the gradient of the answer,
   // and may return the gradient of the input. See GradFn.
@@ -275,6 +294,10 @@ struct FetchOptions {
   sm::detail::FrameSafe<std::vector<std::pair<std::string, std::string>>> headers = {};
   // Sent as "Authorization: Bearer TOKEN". Nothing that the request leads to sends it on.
   sm::detail::FrameSafe<std::string> token = {};
+  Wire wire = Wire::kSafetensors;
+  Compression compress = Compression::kNone;
+  // For Wire::kShumai: who the server takes this client for, in hexadecimal digits; empty: this process.
+  sm::detail::FrameSafe<std::string> id = {};
 };
 
 // Sends a tensor (or nothing) to a route and returns the tensor that it
@@ -375,6 +398,10 @@ struct RemoteModelOptions {
   // has failed for good. What it returns takes the place of the answer; it may
   // throw itself.
   sm::detail::FrameSafe<std::function<Tensor(const Error&)>> error_handler = {};
+  // As in FetchOptions.
+  Wire wire = Wire::kSafetensors;
+  Compression compress = Compression::kNone;
+  sm::detail::FrameSafe<std::string> id = {};
 };
 
 // A model behind a server (serve_model, or one with the same routes) as if it
@@ -395,6 +422,9 @@ class RemoteModel {
   std::string token_, backward_token_;
   std::chrono::milliseconds timeout_, retry_for_;
   std::function<Tensor(const Error&)> error_handler_;
+  Wire wire_;
+  Compression compress_;
+  std::string id_;
 };
 
 inline RemoteModel remote_model(std::string url, RemoteModelOptions options = {}) {

@@ -53,7 +53,21 @@ std::shared_ptr<const io::CallContext> to_context(const std::string& origin) {
   return context;
 }
 
-// {timeout, retryFor, repeatable, headers: [[name, value], ...], token}, times in ms
+io::Wire to_wire(const std::string& name) {
+  if (name == "safetensors") return io::Wire::kSafetensors;
+  if (name == "bf16") return io::Wire::kBf16;
+  if (name == "f16") return io::Wire::kF16;
+  if (name == "shumai") return io::Wire::kShumai;
+  throw Error(ErrorCode::kInvalidArgument,
+              "tfetch: wire must be 'safetensors', 'bf16', 'f16' or 'shumai', got '" + name + "'");
+}
+
+io::Compression to_compression(const std::string& name) {
+  if (name == "zstd") return io::Compression::kZstd;
+  throw Error(ErrorCode::kInvalidArgument, "tfetch: compress must be 'zstd', got '" + name + "'");
+}
+
+// {timeout, retryFor, repeatable, headers: [[name, value], ...], token, wire, compress, id}, times in ms
 io::FetchOptions to_fetch_options(napi_env env, napi_value value) {
   io::FetchOptions options;
   options.timeout = std::chrono::milliseconds(to_integer(env, get(env, value, "timeout"), "timeout"));
@@ -68,6 +82,11 @@ io::FetchOptions to_fetch_options(napi_env env, napi_value value) {
   options.headers = headers;
   if (const napi_value token = get(env, value, "token"); !missing(env, token))
     options.token = to_text(env, token, "token");
+  if (const napi_value wire = get(env, value, "wire"); !missing(env, wire))
+    options.wire = to_wire(to_text(env, wire, "wire"));
+  if (const napi_value compress = get(env, value, "compress"); !missing(env, compress))
+    options.compress = to_compression(to_text(env, compress, "compress"));
+  if (const napi_value id = get(env, value, "id"); !missing(env, id)) options.id = to_text(env, id, "id");
   return options;
 }
 
@@ -76,8 +95,9 @@ napi_value start_fetch(const Arguments& arguments) {
   const napi_env env = arguments.env();
   Network& mine = network(env);
   const std::string url = to_text(env, arguments[0], "url");
-  io::Content content = to_content(env, arguments[1], arguments[2], false);
   const io::FetchOptions options = to_fetch_options(env, arguments[3]);
+  // Only the original's binary says whether a tensor requires gradients.
+  io::Content content = to_content(env, arguments[1], arguments[2], options.wire == io::Wire::kShumai);
   const auto context = to_context(to_text(env, arguments[4], "origin"));
   if (!mine.loop) mine.loop = std::make_unique<io::EventLoop>(1);
   const uint32_t id = ++mine.last_fetch;

@@ -26,13 +26,13 @@ function time(value, name) {
 }
 const kLongest = 2 ** 40
 
-function send(url, input, { timeout = 60000, retryFor = 10000, repeatable = false, headers = {}, signal, token }) {
+function send(url, input, { timeout = 60000, retryFor = 10000, repeatable = false, headers = {}, signal, token, wire, compress, id }) {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) throw abortReason(signal)
     const [kind, data] = encode(input, 'tfetch')
     const list = Object.entries(headers).map(([name, value]) => [name, String(value)])
     if (token !== undefined && (typeof token !== 'string' || token === '')) throw new ShumaiError('tfetch: token must be a string that isn\'t empty')
-    const options = { timeout: time(timeout, 'timeout'), retryFor: time(retryFor, 'retryFor'), repeatable, headers: list, token }
+    const options = { timeout: time(timeout, 'timeout'), retryFor: time(retryFor, 'retryFor'), repeatable, headers: list, token, wire, compress, id }
     willCall()
     const number = native.fetch(String(url), kind, data, options, currentOrigin())
     const call = { resolve, reject }
@@ -49,7 +49,7 @@ function send(url, input, { timeout = 60000, retryFor = 10000, repeatable = fals
   })
 }
 
-const kFetchOptions = ['grad_fn', 'gradFn', 'timeout', 'retryFor', 'repeatable', 'headers', 'signal', 'token']
+const kFetchOptions = ['grad_fn', 'gradFn', 'timeout', 'retryFor', 'repeatable', 'headers', 'signal', 'token', 'wire', 'compress', 'id']
 
 /**
  * Like fetch, for tensors: sends a tensor, an object of tensors or nothing,

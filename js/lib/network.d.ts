@@ -28,6 +28,17 @@ export interface FetchOptions {
   signal?: AbortSignal
   /** Sent as a bearer token. Nothing that the request leads to sends it on. */
   token?: string
+  /**
+   * How tensors are written, both ways. 'bf16' and 'f16': float32 is rounded to
+   * two bytes on the way and is float32 again for the receiver; f16 ends at
+   * 65504, beyond which the call fails. 'shumai': the binary of the original
+   * Shumai, for its servers. Default 'safetensors'. See docs/wire.md.
+   */
+  wire?: 'safetensors' | 'bf16' | 'f16' | 'shumai'
+  /** 'zstd': compresses requests that get smaller by it, and asks for answers so. An original Shumai doesn't know it. */
+  compress?: 'zstd'
+  /** With wire 'shumai': who the server takes this client for, up to 16 hexadecimal digits. Default: the process. */
+  id?: string
 }
 
 /**

@@ -1,62 +1,17 @@
 #include "serve/content.hpp"
 
-#include <charconv>
+#include <algorithm>
+#include <optional>
 
 #include "codec/json_tensor.hpp"
+#include "codec/narrow.hpp"
 #include "codec/safetensors.hpp"
+#include "http/negotiate.hpp"
+#include "serve/accept.hpp"
 #include "shumai/error.hpp"
 
 namespace sm::io {
 namespace {
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-// Cuts what comes before `separator` off `rest`.
-std::string_view next_part(std::string_view& rest, char separator) {
-  const size_t at = rest.find(separator);
-  const std::string_view part = rest.substr(0, at);
-  rest = at == std::string_view::npos ? std::string_view() : rest.substr(at + 1);
-  return trim(part);
-}
-
-double quality(std::string_view parameters) {
-  while (!parameters.empty()) {
-    const std::string_view parameter = next_part(parameters, ';');
-    if (!parameter.starts_with("q=") && !parameter.starts_with("Q=")) continue;
-    double value = 0;
-    const auto [end, error] = std::from_chars(parameter.data() + 2, parameter.data() + parameter.size(), value);
-    return error == std::errc() && end == parameter.data() + parameter.size() ? value : 0;
-  }
-  return 1;
-}
-
-// How much `accept` wants `type`, by its most specific entry that matches.
-double weight(std::string_view accept, std::string_view type) {
-  double best = 0;
-  int specific = -1;
-  while (!accept.empty()) {
-    std::string_view entry = next_part(accept, ',');
-    const std::string_view range = next_part(entry, ';');
-    const int match = http::iequals(range, type) ? 2
-                      : range.ends_with("/*") && range != "*/*" && type.starts_with(range.substr(0, range.size() - 1))
-                          ? 1
-                      : range == "*/*" ? 0
-                                       : -1;
-    if (match <= specific) continue;
-    specific = match;
-    best = quality(entry);
-  }
-  return best;
-}
-
-std::string_view media_type(const http::Headers& headers) {
-  std::string_view value = headers.get("Content-Type");
-  return next_part(value, ';');
-}
 
 Content from_tensors(Tensors tensors) {
   if (tensors.size() == 1 && tensors.at(0).first == "0") return tensors.at(0).second;
@@ -93,41 +48,68 @@ std::string Content::describe() const {
   return "tensors {" + names + "}";
 }
 
-Content decode_content(const http::Headers& headers, const http::Body& body, bool json_is_tensors) {
-  if (http::body_size(body) == 0) return {};
-  const util::Slice& bytes = body.front();
-  const std::string_view type = media_type(headers);
-  if (http::iequals(type, kSafetensorsType))
-    return from_tensors(
-        codec::decode_safetensors(bytes.owner, static_cast<size_t>(bytes.data - bytes.owner->data()), bytes.size));
-  if (http::iequals(type, kJsonType)) {
-    if (!json_is_tensors) return Json::parse(http::body_text(body));
-    return from_tensors(codec::decode_json(http::body_text(body)));
+Form::Type body_type(const http::Headers& headers) {
+  std::string_view value = headers.get("Content-Type");
+  const std::string_view type = http::next_part(value, ';');
+  if (http::iequals(type, kSafetensorsType)) return Form::Type::kSafetensors;
+  if (http::iequals(type, kJsonType)) return Form::Type::kJson;
+  // RFC 9110, 8.3: what has no type may be taken for application/octet-stream.
+  if (type.empty() || http::iequals(type, kShumaiType)) return Form::Type::kShumai;
+  throw Error(ErrorCode::kUnsupportedMedia,
+              "Content-Type must be " + supported_types() + ", got \"" + std::string(type) + "\"");
+}
+
+namespace {
+
+Content read_safetensors(const util::Slice& bytes) {
+  codec::Metadata metadata;
+  const auto offset = static_cast<size_t>(bytes.data - bytes.owner->data());
+  Tensors tensors = codec::decode_safetensors(bytes.owner, offset, bytes.size, &metadata);
+  return from_tensors(codec::widen(std::move(tensors), metadata));
+}
+
+Content read_shumai(const util::Slice& bytes, ShumaiMark* mark) {
+  const auto offset = static_cast<size_t>(bytes.data - bytes.owner->data());
+  codec::ShumaiBinary message = codec::decode_shumai_binary(bytes.owner, offset, bytes.size);
+  message.tensor.requires_grad(message.requires_grad);
+  if (mark) *mark = {true, message.provenance, message.requires_grad, std::move(message.props)};
+  return message.tensor;
+}
+
+std::optional<Encoded> encode_as(const Content& content, const Form& form, const ShumaiMark& mark) {
+  if (form.type == Form::Type::kJson)
+    return Encoded{http::copy_body(content.is_tensor() ? codec::encode_json(content.tensor())
+                                                       : codec::encode_json(content.tensors())),
+                   kJsonType};
+  if (form.type == Form::Type::kShumai) {
+    if (content.is_tensors() && content.tensors().size() != 1) return std::nullopt;
+    return Encoded{codec::encode_shumai_binary({content.tensor(), mark.provenance, mark.requires_grad, mark.props}),
+                   kShumaiType};
   }
-  throw Error(ErrorCode::kUnsupportedMedia, "Content-Type must be " + std::string(kSafetensorsType) + " or " +
-                                                std::string(kJsonType) + ", got " +
-                                                (type.empty() ? "none" : "\"" + std::string(type) + "\""));
+  if (form.floats == DType::f32) return Encoded{codec::encode_safetensors(content.tensors()), kSafetensorsType};
+  codec::Metadata metadata;
+  const Tensors narrowed = codec::narrow(content.tensors(), form.floats, metadata);
+  return Encoded{codec::encode_safetensors(narrowed, metadata), kSafetensorsType};
 }
 
-std::string_view choose_type(std::string_view accept, std::string_view preferred) {
-  if (accept.empty()) return preferred;
-  const std::string_view other = preferred == kJsonType ? kSafetensorsType : kJsonType;
-  const double first = weight(accept, preferred), second = weight(accept, other);
-  if (first <= 0 && second <= 0)
-    throw Error(ErrorCode::kNotAcceptable, "can answer " + std::string(kSafetensorsType) + " or " +
-                                               std::string(kJsonType) + ", but Accept is \"" + std::string(accept) +
-                                               "\"");
-  return first >= second ? preferred : other;
+}  // namespace
+
+Content decode_content(const http::Headers& headers, const http::Body& body, bool json_is_tensors, ShumaiMark* mark) {
+  if (http::body_size(body) == 0) return {};
+  const Form::Type type = body_type(headers);
+  if (type == Form::Type::kSafetensors) return read_safetensors(body.front());
+  if (type == Form::Type::kShumai) return read_shumai(body.front(), mark);
+  if (!json_is_tensors) return Json::parse(http::body_text(body));
+  return from_tensors(codec::decode_json(http::body_text(body)));
 }
 
-Encoded encode_content(const Content& content, std::string_view type) {
+Encoded encode_content(const Content& content, const Forms& forms, const ShumaiMark& mark) {
   if (content.empty()) return {};
   if (content.is_json()) return {http::copy_body(content.json().dump()), kJsonType};
-  if (type == kJsonType)
-    return {http::copy_body(content.is_tensor() ? codec::encode_json(content.tensor())
-                                                : codec::encode_json(content.tensors())),
-            kJsonType};
-  return {codec::encode_safetensors(content.tensors()), kSafetensorsType};
+  for (const Form& form : forms)
+    if (std::optional<Encoded> encoded = encode_as(content, form, mark)) return std::move(*encoded);
+  throw Error(ErrorCode::kNotAcceptable, std::string(kShumaiType) + " carries one tensor, this is " +
+                                             content.describe() + "; accept " + std::string(kSafetensorsType));
 }
 
 }  // namespace sm::io

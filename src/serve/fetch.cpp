@@ -14,7 +14,7 @@
 #include "http/client.hpp"
 #include "io/connect.hpp"
 #include "serve/call_context.hpp"
-#include "serve/content.hpp"
+#include "serve/wire.hpp"
 #include "shumai/error.hpp"
 #include "shumai/io.hpp"
 #include "util/log.hpp"
@@ -30,10 +30,16 @@ class Sessions {
     const auto found = by_account_.find(account);
     return found == by_account_.end() ? std::string() : found->second;
   }
-  void remember(const std::string& account, std::string_view session) {
+  // It has answered, maybe without naming a session, as an accountal Shumai doesn't.
+  bool knows(const std::string& account) {
+    const std::lock_guard lock(mutex_);
+    return by_account_.contains(account);
+  }
+  void remember(const std::string& account, std::optional<std::string_view> session) {
     const std::lock_guard lock(mutex_);
     if (by_account_.size() >= kMost) by_account_.clear();
-    by_account_[account] = session;
+    std::string& known = by_account_[account];
+    if (session) known = *session;
   }
 
  private:
@@ -190,7 +196,7 @@ Task<http::Response> send_patiently(const http::Url& url, http::Request request,
   const Clock::time_point end = limited ? begin + options.timeout : Clock::time_point::max();
   // One that never answered isn't coming back: its address may be wrong.
   const auto last_try = [&] {
-    const bool known = !sessions().of(account).empty();
+    const bool known = sessions().knows(account);
     return std::min(end, begin + (known ? options.retry_for : std::min(options.retry_for, kFirstContact)));
   };
   http::SendOptions send;
@@ -241,11 +247,7 @@ Task<Content> fetch_content(std::string address, Content input, FetchOptions opt
   http::Url url = http::Url::parse(address);
   const std::string origin = url.origin();
   http::Request request;
-  request.method = input.empty() ? "GET" : "POST";
-  Encoded encoded = encode_content(input, kSafetensorsType);
-  request.body = std::move(encoded.body);
-  if (!encoded.type.empty()) request.headers.add_checked("Content-Type", encoded.type);
-  request.headers.add_checked("Accept", "application/x-safetensors, application/json;q=0.5");
+  write_request(request, input, options);
   const TicketTag* tag = ticket_for(input, origin);
   const auto executor = co_await boost::asio::this_coro::executor;
   for (const auto& [name, value] : options.headers.get()) request.headers.set(name, value);
@@ -255,10 +257,10 @@ Task<Content> fetch_content(std::string address, Content input, FetchOptions opt
 
   // A forward that runs twice leaves one ticket too many, which expires.
   const bool repeatable = options.repeatable || tag || input.empty() || options.grad_fn.get();
-  const http::Response response = co_await send_patiently(url, request, options, repeatable);
-  if (const auto session = response.headers.find("Shumai-Session")) sessions().remember(account, *session);
+  http::Response response = co_await send_patiently(url, request, options, repeatable);
+  sessions().remember(account, response.headers.find("Shumai-Session"));
   if (response.status < 200 || response.status >= 300) throw_answer(url, response);
-  Content answer = decode_content(response.headers, response.body, json_is_tensors);
+  Content answer = read_answer(url, response, json_is_tensors);
   tag_answer(answer, response, request, origin);
   co_return answer;
 }

@@ -109,10 +109,10 @@ bool is_forgotten(const Error& error) { return error.code() == ErrorCode::kGone 
 // Sends the gradient, after another forward when the server has forgotten the one that it belongs to.
 Task<Tensor> send_back(Forward forward, Tensor input, Tensor gradient) {
   const auto give_up = std::chrono::steady_clock::now() + forward.options.retry_for;
-  FetchOptions back;
+  FetchOptions back = forward.options;
   back.token = forward.backward_token;
-  back.timeout = forward.options.timeout;
-  back.retry_for = forward.options.retry_for;
+  back.repeatable = false;
+  back.headers = std::vector<std::pair<std::string, std::string>>();
   for (;;) {
     try {
       Tensor answer = co_await tfetch(forward.backward_url, gradient, back);
@@ -151,7 +151,10 @@ RemoteModel::RemoteModel(std::string url, RemoteModelOptions options)
       backward_token_(*options.backward_token),
       timeout_(options.timeout),
       retry_for_(options.retry_for),
-      error_handler_(*options.error_handler) {
+      error_handler_(*options.error_handler),
+      wire_(options.wire),
+      compress_(options.compress),
+      id_(*options.id) {
   if (backward_token_.empty() && http::Url::parse(forward_url_).origin() == http::Url::parse(backward_url_).origin())
     backward_token_ = token_;
 }
@@ -162,6 +165,9 @@ Task<Tensor> RemoteModel::operator()(Tensor input) const {
   forward.options.timeout = timeout_;
   forward.options.retry_for = retry_for_;
   forward.options.repeatable = true;
+  forward.options.wire = wire_;
+  forward.options.compress = compress_;
+  forward.options.id = id_;
   if (!forward.wants_gradient)
     forward.options.headers = std::vector<std::pair<std::string, std::string>>{{kInputGradient, "none"}};
   FetchOptions options = forward.options;

@@ -116,7 +116,8 @@ Task<std::optional<Server::State::Outcome>> Server::State::open(Pass& pass) {
   const std::string_view ticket_id = pass.request.headers.get("Shumai-Ticket");
   const std::string_view session_id = pass.request.headers.get("Shumai-Session");
   if (ticket_id.empty()) {
-    context.session = store.session(session_id, pass.request.caller);
+    const bool unnamed = session_id.empty() && pass.request.caller.empty() && !pass.sender.empty();
+    context.session = unnamed ? store.named_session(pass.sender) : store.session(session_id, pass.request.caller);
     co_return std::nullopt;
   }
   context.ticketed = true;
@@ -242,6 +243,7 @@ Server::State::Outcome Server::State::conclude(Pass& pass, Content result, std::
   try {
     if (!failure && !passing && !context.ticket && has_graph(result))
       context.ticket = store.mint(context.session, context.version);
+    outcome.differentiable = !failure && has_graph(result);
     outcome.content = without_graph(result);
   } catch (...) {
     outcome.failure = std::current_exception();

@@ -17,6 +17,7 @@
 
 #include <fmt/core.h>
 
+#include "http/coding.hpp"
 #include "http/problem.hpp"
 #include "io/connect.hpp"
 #include "io/signals.hpp"
@@ -66,6 +67,21 @@ bool is_own_route(std::string_view name) {
   return std::find(std::begin(kOwnRoutes), std::end(kOwnRoutes), name) != std::end(kOwnRoutes);
 }
 
+// The session of a client that names itself in its tensors.
+std::string sender_of(const ShumaiMark& mark) {
+  return mark.given ? fmt::format("{:x}", static_cast<uint64_t>(mark.provenance)) : std::string();
+}
+
+// The step was taken: that the answer doesn't fit what was asked for is about the answer alone.
+Encoded encode_answer(const Content& content, const Forms& forms, const ShumaiMark& mark) {
+  try {
+    return encode_content(content, forms, mark);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kOutOfRange) throw;
+    throw Error(ErrorCode::kNotAcceptable, error.what());
+  }
+}
+
 }  // namespace
 
 Server::State::State(Routes given, ServeOptions options_)
@@ -77,7 +93,7 @@ Server::State::State(Routes given, ServeOptions options_)
       store(options.limits),
       saver(options.checkpoint.directory.empty() ? nullptr : std::make_shared<Saver>(options.checkpoint, store, logic)),
       http(
-          loop.context(), [this](http::Request request) { return respond(std::move(request)); },
+          loop.context(), [this](http::Request request) { return receive(std::move(request)); },
           http_limits(options.limits),
           [this](const http::RequestHead& head, const http::Peer& peer) {
             return access.admit(head, asked_route(route_of(head.path())), peer);
@@ -160,6 +176,20 @@ std::string_view Server::State::asked_route(std::string_view path) {
   return "v2";
 }
 
+Task<http::Response> Server::State::receive(http::Request request) {
+  const bool compress = http::accepts_zstd(request.headers);
+  if (!compress && !request.headers.find("Content-Encoding")) return respond(std::move(request));
+  return respond_coded(std::move(request), compress);
+}
+
+Task<http::Response> Server::State::respond_coded(http::Request request, bool compress) {
+  if (std::optional<http::Response> refused = http::refuse_coding(request.headers)) co_return std::move(*refused);
+  http::decode_body(request.headers, request.body, options.limits.max_body_bytes);
+  http::Response response = co_await respond(std::move(request));
+  if (compress) http::compress_body(response.headers, response.body);
+  co_return response;
+}
+
 Task<http::Response> Server::State::respond(http::Request request) {
   const std::string_view path = route_of(request.path());
   if (path == "health/live") co_return http::Response::json(200, R"({"status":"live"})");
@@ -200,15 +230,16 @@ Task<http::Response> Server::State::counted(RouteStatistics& statistics, Task<ht
 }
 
 Task<http::Response> Server::State::respond_to_route(Served& route, std::string_view name, http::Request request) {
-  const bool json = http::body_size(request.body) == 0 ||
-                    http::iequals(request.headers.get("Content-Type").substr(0, kJsonType.size()), kJsonType);
-  const std::string_view type = choose_type(request.headers.get("Accept"), json ? kJsonType : kSafetensorsType);
-  Content input = decode_content(request.headers, request.body, true);
+  const Forms forms = acceptable_forms(request);
+  ShumaiMark mark;
+  Content input = decode_content(request.headers, request.body, true, &mark);
   const TensorInfos given = route.model ? infos_of(input) : TensorInfos();
-  const Outcome outcome = co_await inside_logic(route, name, request, std::move(input));
+  const Outcome outcome = co_await inside_logic(route, name, request, std::move(input), nullptr, sender_of(mark));
   if (outcome.failure) std::rethrow_exception(outcome.failure);
   if (route.model) route.model->saw(given, infos_of(outcome.content));
-  Encoded encoded = encode_content(outcome.content, type);
+  mark.requires_grad = outcome.differentiable;
+  mark.props.clear();
+  Encoded encoded = encode_answer(outcome.content, forms, mark);
   http::Response response = http::Response::empty(encoded.type.empty() ? 204 : 200);
   response.body = std::move(encoded.body);
   if (!encoded.type.empty()) response.headers.add_checked("Content-Type", encoded.type);
@@ -220,9 +251,10 @@ Task<http::Response> Server::State::respond_to_route(Served& route, std::string_
 // Not by co_spawn, whose result would queue up behind the requests that wait for `logic`.
 Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::string_view name,
                                                          const http::Request& request, Content input,
-                                                         const InferenceTarget* inference) {
+                                                         const InferenceTarget* inference, std::string sender) {
   const auto executor = co_await asio::this_coro::executor;
-  Pass pass{route, name, request, Clock::now(), {store, request.headers, nullptr, nullptr}, nullptr, inference};
+  Pass pass{route,   name,      request,          Clock::now(), {store, request.headers, nullptr, nullptr},
+            nullptr, inference, std::move(sender)};
   ++waiting;
   co_await asio::dispatch(asio::bind_executor(logic, asio::use_awaitable));
   --waiting;

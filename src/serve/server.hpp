@@ -51,7 +51,8 @@ struct Server::State {
   struct Outcome {
     Content content;
     std::string session;
-    std::string ticket;  // empty when none was made or used
+    std::string ticket;           // empty when none was made or used
+    bool differentiable = false;  // the content has a graph
     std::exception_ptr failure;
     uint64_t version = 0;  // that has to be durable before this is told; 0: nothing
     uint64_t seen = 0;     // by the handler when it began
@@ -65,17 +66,21 @@ struct Server::State {
     detail::Request context;
     std::shared_ptr<TicketCall> call;            // under the ticket that the request carries
     const InferenceTarget* inference = nullptr;  // what it asks for, unless it is an ordinary request
+    std::string sender;                          // names the session where no header does
   };
 
   // --- server.cpp ---
   // The route by whose name a token opens this path: a model's own for its endpoints under /v2.
   std::string_view asked_route(std::string_view path);
+  // Takes the request's coding off, and puts one on the answer.
+  Task<http::Response> receive(http::Request request);
+  Task<http::Response> respond_coded(http::Request request, bool compress);
   Task<http::Response> respond(http::Request request);
   static Task<http::Response> counted(RouteStatistics& statistics, Task<http::Response> answer);
   Task<http::Response> respond_to_route(Served& route, std::string_view name, http::Request request);
   // Enters `logic`, runs the route there, and leaves again.
   Task<Outcome> inside_logic(Served& route, std::string_view name, const http::Request& request, Content input,
-                             const InferenceTarget* inference = nullptr);
+                             const InferenceTarget* inference = nullptr, std::string sender = {});
   Task<> sweep_now_and_then();
   Task<> read_tokens_now_and_then();
   void save_at_stop(Clock::time_point deadline);

@@ -62,6 +62,16 @@ std::shared_ptr<Session> Store::session(std::string_view id, std::string_view ow
   return fresh;
 }
 
+std::shared_ptr<Session> Store::named_session(const std::string& name) {
+  if (const auto found = sessions_.find(name); found != sessions_.end()) {
+    found->second->last_used = Clock::now();
+    return found->second;
+  }
+  auto fresh = sessions_.extract(session({}, {})->id);
+  fresh.key() = fresh.mapped()->id = name;
+  return sessions_.insert(std::move(fresh)).position->second;
+}
+
 std::shared_ptr<Session> Store::passing_session() {
   auto session = std::make_shared<Session>();
   session->id = random_id();

@@ -118,6 +118,9 @@ class Store {
   // the one for an empty `id`. Throws Error (kTooManyRequests) when there are too many.
   std::shared_ptr<Session> session(std::string_view id, std::string_view owner);
 
+  // The session of that very name, made when there is none. Throws likewise.
+  std::shared_ptr<Session> named_session(const std::string& name);
+
   // For one inference, of which nothing is kept: let_go() ends it.
   static std::shared_ptr<Session> passing_session();
   static void let_go(Session& session, Ticket* ticket);
