@@ -23,6 +23,7 @@ def tfetch(
     headers: Optional[Mapping[str, str]] = None,
     tls: TlsOption = None,
     traceparent: Optional[str] = None,
+    compress: Optional[str] = None,
 ) -> Any:
     """Sends an array, a dict of named arrays, or nothing to a route, and returns what it answers.
 
@@ -45,6 +46,8 @@ def tfetch(
         headers: further ones.
         tls: a ``shumai.Tls`` or an ``ssl.SSLContext``, for ``https://``.
         traceparent: the trace that this request is a part of; the backward of its answer will be, too.
+        compress: "zstd", for slow networks: compresses a body that gets smaller by it, and asks for the same of the
+            answer. Needs Python 3.14 or the package zstandard.
 
     Returns:
         An ``Array`` (an ndarray that remembers its ticket); a dict of them from a route that answers named tensors;
@@ -57,13 +60,12 @@ def tfetch(
 
     Thread-safe, and made for many threads: each request in flight has a connection of its own.
     """
+    options = Options(token, timeout, retry_for, headers, tls, traceparent, compress)
     if "torch" in sys.modules:
         from . import torch as with_torch
 
         if with_torch.takes(input):
-            return with_torch.fetch_tensors(url, input, grad_fn, ticket, repeatable, Options(
-                token, timeout, retry_for, headers, tls, traceparent))
-    options = Options(token, timeout, retry_for, headers, tls, traceparent)
+            return with_torch.fetch_tensors(url, input, grad_fn, ticket, repeatable, options)
     answer = from_answer(fetch(
         url, to_parts(input), options, ticket=ticket_of(ticket, url) or gradient_ticket(input),
         repeatable=repeatable or grad_fn is not None))

@@ -130,6 +130,7 @@ def remote_model(
     headers: Optional[Mapping[str, str]] = None,
     tls: TlsOption = None,
     traceparent: Optional[str] = None,
+    compress: Optional[str] = None,
 ) -> RemoteModel:
     """A model behind a server (its routes /forward and /optimize) as if it were a local function.
 
@@ -146,7 +147,7 @@ def remote_model(
 
     The rest is as in ``tfetch``. For PyTorch there is ``shumai.torch.remote_model``.
     """
-    options = Options(token, timeout, retry_for, headers, tls, traceparent)
+    options = Options(token, timeout, retry_for, headers, tls, traceparent, compress)
     return RemoteModel(Routes(url, backward_url, backward_token, options), input_gradient)
 
 

@@ -18,7 +18,7 @@ from ._connection import MOST_BODY_BYTES, Deadline, Progress, Response, Tls, Tls
 from ._safetensors import Buffer, Part
 from ._trace import next_traceparent
 from ._url import Url, parse_url
-from ._zstd import decompress, is_available
+from ._zstd import compress, decompress, is_available
 from .errors import ShumaiError, code_of_status, error_of, status_of_code
 
 _log = logging.getLogger("shumai")
@@ -56,8 +56,13 @@ class Options:
     headers: Optional[Mapping[str, str]] = None
     tls: TlsOption = None
     traceparent: Optional[str] = None
+    compress: Optional[str] = None
 
     def __post_init__(self) -> None:
+        if self.compress not in (None, "zstd"):
+            raise ValueError(f"compress: expected \"zstd\" or None, got {self.compress!r}")
+        if self.compress and not is_available():
+            raise ValueError("compress: zstd needs Python 3.14 or the package zstandard")
         for name in ("timeout", "retry_for"):
             seconds = getattr(self, name)
             if (seconds is None and name == "timeout") or _is_time(seconds):
@@ -113,13 +118,14 @@ def fetch(
         raise ValueError(f"{where}: options for TLS need a URL with https://")
     if ticket is not None and ticket.origin != where.origin:
         ticket = None
-    body = [] if parts is None else _safetensors.encode(parts)
+    body: list[Buffer] = [] if parts is None else _safetensors.encode(parts)
     fields = _Fields()
     fields.set("Accept", f"{_SAFETENSORS}, application/json;q=0.5")
     if parts is not None:
         fields.set("Content-Type", _SAFETENSORS)
-    if is_available():
+    if options.compress:
         fields.set("Accept-Encoding", "zstd")
+        body = _compressed(body, fields)
     _add_token(fields, where, options.token)
     fields.set("traceparent", next_traceparent(options.traceparent or (ticket.trace if ticket else None)))
     for name, value in {**(options.headers or {}), **(headers or {})}.items():
@@ -144,6 +150,16 @@ class _Fields:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._fields.values())
+
+
+def _compressed(body: list[Buffer], fields: _Fields) -> list[Buffer]:
+    """The body, coded where that makes it smaller."""
+    plain = b"".join(body)
+    packed = compress(plain)
+    if len(packed) >= len(plain):
+        return body
+    fields.set("Content-Encoding", "zstd")
+    return [packed]
 
 
 _warned_of: set[str] = set()

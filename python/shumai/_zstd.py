@@ -25,13 +25,17 @@ _module = _find()
 
 
 def is_available() -> bool:
-    """Whether answers may come compressed."""
+    """Whether bodies can be compressed."""
     return _module is not None
 
 
 def _decompressor() -> Any:
     decompressor = _module.ZstdDecompressor()
     return decompressor.decompressobj() if hasattr(decompressor, "decompressobj") else decompressor
+
+
+def compress(data: bytes) -> bytes:
+    return _module.compress(data)
 
 
 def decompress(data: Buffer, most: int) -> bytearray:

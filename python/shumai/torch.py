@@ -177,10 +177,11 @@ def remote_model(
     headers: Optional[Mapping[str, str]] = None,
     tls: TlsOption = None,
     traceparent: Optional[str] = None,
+    compress: Optional[str] = None,
 ) -> RemoteModel:
     """A model behind a server as a ``torch.nn.Module``; the arguments are those of ``shumai.remote_model``.
 
     Dtypes: all that PyTorch and the wire share, float16 and bfloat16 included.
     """
-    options = Options(token, timeout, retry_for, headers, tls, traceparent)
+    options = Options(token, timeout, retry_for, headers, tls, traceparent, compress)
     return RemoteModel(Routes(url, backward_url, backward_token, options))

@@ -1,6 +1,7 @@
 """Real servers for tests: the programs of the build, and raw sockets that answer what a test wants."""
 
 import contextlib
+import json
 import os
 import queue
 import re
@@ -201,3 +202,9 @@ def raw_server(*answers, tls=None):
 
     server = RawServer(script, tls=tls)
     return server
+
+
+def problem(status, code, detail, *fields):
+    """An error's answer."""
+    body = json.dumps({"status": int(status[:3]), "code": code, "detail": detail}).encode()
+    return response(body, *fields, status=status, type_="application/problem+json")
