@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -97,6 +98,13 @@ class TrainingServer {
   const std::string& url() const { return url_; }
   uint16_t port() const { return static_cast<uint16_t>(std::stoul(url_.substr(url_.rfind(':') + 1))); }
   pid_t pid() const { return process_->pid(); }
+  // Memory in kilobytes.
+  double resident() const {
+    std::ifstream status("/proc/" + std::to_string(pid()) + "/status");
+    for (std::string line; std::getline(status, line);)
+      if (line.starts_with("VmRSS:")) return std::stod(line.substr(6));
+    throw std::runtime_error("no VmRSS of the server");
+  }
   Json statistics() const { return Json::parse(io::testing::text(io::testing::send(url_ + "/statistics"))); }
 
  private:

@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -15,14 +14,6 @@ namespace {
 
 constexpr int kElements = 1024;
 constexpr int kWindows = 8;
-
-// Kilobytes.
-double resident(const TrainingServer& server) {
-  std::ifstream status("/proc/" + std::to_string(server.pid()) + "/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmRSS:")) return std::stod(line.substr(6));
-  throw std::runtime_error("no VmRSS of the server");
-}
 
 std::string forward_request() {
   const io::Encoded body = io::encode_content(ones({kElements}), {io::Form()});
@@ -67,7 +58,7 @@ Memory settled(const TrainingServer& server) {
            last["tickets"]["remembered"].as_int64() == 0 && last["connections"].as_int64() <= 1;
   })) << last.dump(2);
   EXPECT_EQ(last["tickets"]["bytes"].as_int64(), 0);
-  return {resident(server), last["tensor_bytes"].as_int64()};
+  return {server.resident(), last["tensor_bytes"].as_int64()};
 }
 
 double median(std::vector<double> values) {
@@ -123,13 +114,13 @@ TEST(Vanish, TenThousandClientsLeaveNothingAndHoldUpNobody) {
   const int clients = amount(10'000);
   TrainingServer server({"--model", "heavy", "--size", std::to_string(kElements), "--lifetime", "1000"});
   const std::string request = forward_request();
-  const double cold = resident(server);
+  const double cold = server.resident();
   // All at once, which fills the pools that allocators keep for later. What isn't given back below is then of
   // the clients; small leaks may hide in the pools, large ones would be tensors, tickets, sessions or connections.
   vanish(server.port(), request, clients);
   const Memory before = settled(server);
   const Load measured = load(server, kWindows, clients / kWindows);
-  const double most = resident(server);
+  const double most = server.resident();
   const Memory after = settled(server);
   const double busy = median(measured.busy), quiet = median(measured.quiet);
   std::printf("resident kB: %.0f cold, %.0f before, %.0f at the end of the load, %.0f after\n", cold, before.kilobytes,

@@ -29,7 +29,7 @@ using std::chrono::milliseconds;
 constexpr const char* kUsage =
     "training_server [--model count|line|heavy|link] [--size N] [--port N] [--upstream URL] [--directory PATH]\n"
     "  [--durability interval|every-update] [--interval MS] [--lifetime MS] [--grace MS] [--norm N] [--hops N]\n"
-    "  [--session-tickets N] [--session-requests N] [--requests N]";
+    "  [--session-tickets N] [--session-requests N] [--requests N] [--patience MS]";
 
 milliseconds time(const Arguments& arguments, const char* option, long fallback) {
   return milliseconds(arguments.number(option, fallback, 0, 1'000'000'000));
@@ -111,6 +111,8 @@ io::ServeOptions options_of(const Arguments& arguments, const Served& served) {
   limits.finished_lifetime = time(arguments, "--lifetime", limits.finished_lifetime.count());
   limits.answer_lifetime = time(arguments, "--lifetime", limits.answer_lifetime.count());
   limits.shutdown_grace = time(arguments, "--grace", limits.shutdown_grace.count());
+  limits.header_timeout = time(arguments, "--patience", limits.header_timeout.count());
+  limits.body_timeout = time(arguments, "--patience", limits.body_timeout.count());
   limits.max_hops = count(arguments, "--hops", limits.max_hops);
   limits.max_tickets_per_session = count(arguments, "--session-tickets", limits.max_tickets_per_session);
   limits.max_requests_in_flight_per_session =
