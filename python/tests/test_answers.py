@@ -122,7 +122,7 @@ class Answers(unittest.TestCase):
                 shumai.tfetch(server.url + "/f", timeout=0.3)
             stop.set()
         self.assertEqual((caught.exception.code, caught.exception.status), ("timeout", 504))
-        self.assertIn("no complete answer after 3", str(caught.exception))
+        self.assertIn("no complete answer after", str(caught.exception))
 
     def test_a_server_that_takes_nothing_ends_with_the_timeout(self):
         with RawServer(lambda connection, _: threading.Event().wait(PATIENCE)) as server:
@@ -206,12 +206,12 @@ class Requests(unittest.TestCase):
         return lines[0], {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
 
     def test_headers(self):
-        start, sent = self.headers_of([1.0], token="secret", headers={"X-Team": "data"}, timeout=30)
+        start, sent = self.headers_of([1.0], token="secret", headers={"X-Team": "data"}, timeout=3000)
         self.assertEqual(start, "POST /f HTTP/1.1")
         self.assertEqual((sent["authorization"], sent["x-team"]), ("Bearer secret", "data"))
         self.assertEqual(sent["content-type"], "application/x-safetensors")
         self.assertRegex(sent["traceparent"], "00-[0-9a-f]{32}-[0-9a-f]{16}-01")
-        self.assertTrue(29_000 < int(sent["shumai-timeout"]) <= 30_000)
+        self.assertTrue(2_900_000 < int(sent["shumai-timeout"]) <= 3_000_000)
         start, sent = self.headers_of(timeout=None, headers={"accept": "application/x-safetensors"})
         self.assertEqual((start, sent["accept"]), ("GET /f HTTP/1.1", "application/x-safetensors"))
         self.assertNotIn("shumai-timeout", sent)
