@@ -130,6 +130,9 @@ class User {
   const std::string& token() const;
   // A header of the request; empty when there is none. The name's case doesn't matter.
   std::string_view header(std::string_view name) const;
+  // Whose verified certificate the client has, where ServeOptions::tls asks for
+  // one: its common name, else its first URI, DNS name or mail address. Empty otherwise.
+  const std::string& peer_name() const;
 
   // Keeps a function on nothing, a Tensor or Tensors (what it captures is the
   // usual way to save a backward pass), or any copyable value.
@@ -236,7 +239,7 @@ class Server {
   ~Server();
 
   uint16_t port() const;
-  // "http://127.0.0.1:3000"
+  // "http://127.0.0.1:3000", with https where there is TLS.
   std::string url() const;
   // Blocks until stop(), SIGINT or SIGTERM, then stops.
   void wait();
@@ -274,6 +277,19 @@ enum class Compression : uint8_t {
   kZstd,  // requests that get smaller by it, and answers when the server can
 };
 
+// How a client speaks TLS, for https:// URLs. Files are PEM, and are read
+// again when they change.
+struct ClientTlsOptions {
+  // Whom to trust instead of the system's certificate authorities.
+  sm::detail::FrameSafe<std::string> ca_file = {};
+  // The client's own certificate, and those between it and its root, for
+  // servers that want one; and its key, without a passphrase.
+  sm::detail::FrameSafe<std::string> cert_file = {};
+  sm::detail::FrameSafe<std::string> key_file = {};
+  // The name or address in the server's certificate, when it isn't the URL's host.
+  sm::detail::FrameSafe<std::string> server_name = {};
+};
+
 struct FetchOptions {
   // Makes the answer part of the local graph: gets the gradient of the answer,
   // and may return the gradient of the input. See GradFn.
@@ -298,6 +314,7 @@ struct FetchOptions {
   Compression compress = Compression::kNone;
   // For Wire::kShumai: who the server takes this client for, in hexadecimal digits; empty: this process.
   sm::detail::FrameSafe<std::string> id = {};
+  ClientTlsOptions tls = {};
 };
 
 // Sends a tensor (or nothing) to a route and returns the tensor that it
@@ -402,6 +419,7 @@ struct RemoteModelOptions {
   Wire wire = Wire::kSafetensors;
   Compression compress = Compression::kNone;
   sm::detail::FrameSafe<std::string> id = {};
+  ClientTlsOptions tls = {};
 };
 
 // A model behind a server (serve_model, or one with the same routes) as if it
@@ -425,6 +443,7 @@ class RemoteModel {
   Wire wire_;
   Compression compress_;
   std::string id_;
+  ClientTlsOptions tls_;
 };
 
 inline RemoteModel remote_model(std::string url, RemoteModelOptions options = {}) {

@@ -11,6 +11,7 @@
 
 #include "shumai/json.hpp"
 #include "shumai/tensor.hpp"
+#include "shumai/tls_options.hpp"
 
 namespace sm::io {
 
@@ -168,6 +169,7 @@ struct ServeOptions {
   std::vector<std::string> allowed_hosts = {};
   unsigned socket_mode = 0600;  // of the file of a "unix:" hostname: who may connect
   int threads = 2;              // that read, parse, write, and run handlers one at a time
+  TlsOptions tls = {};          // https instead of http; see docs/tls.md
   ServeLimits limits = {};
   CheckpointOptions checkpoint = {};
   StalenessOptions staleness = {};

@@ -162,6 +162,19 @@ void read_access(napi_env env, napi_value value, io::ServeOptions& out) {
   read_count(env, value, "socketMode", out.socket_mode);
 }
 
+void read_tls(napi_env env, napi_value value, io::TlsOptions& out) {
+  read_text(env, value, "cert", out.cert_file);
+  read_text(env, value, "key", out.key_file);
+  read_text(env, value, "clientCa", out.client_ca_file);
+  if (out.cert_file.empty() || out.key_file.empty()) refuse("tls", "{cert, key}, the names of files", "one of them");
+  std::string version = "1.2";
+  read_text(env, value, "minVersion", version);
+  if (version == "1.3")
+    out.min_version = io::TlsVersion::k1_3;
+  else if (version != "1.2")
+    refuse("tls.minVersion", "'1.2' or '1.3'", "'" + version + "'");
+}
+
 uint16_t to_port(napi_env env, napi_value port) {
   const int64_t number = type_of(env, port) == napi_string ? std::atoll(to_text(env, port, "port").c_str())
                                                            : to_integer(env, port, "port");
@@ -179,6 +192,7 @@ io::ServeOptions to_serve_options(napi_env env, napi_value value) {
   read_text(env, value, "hostname", options.hostname);
   read_access(env, value, options);
   if (given("insecure")) options.insecure = to_boolean(env, get(env, value, "insecure"));
+  if (given("tls")) read_tls(env, get(env, value, "tls"), options.tls);
   if (given("limits")) read_limits(env, get(env, value, "limits"), options.limits);
   if (given("checkpoint")) read_checkpoint(env, get(env, value, "checkpoint"), options.checkpoint);
   if (given("staleness")) read_staleness(env, get(env, value, "staleness"), options.staleness);

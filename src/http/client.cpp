@@ -10,6 +10,7 @@
 #include "http/pool.hpp"
 #include "http/serialize.hpp"
 #include "io/connect.hpp"
+#include "io/tls.hpp"
 #include "shumai/error.hpp"
 
 namespace sm::http {
@@ -82,6 +83,13 @@ struct Outcome {
   bool reusable = false;
 };
 
+[[noreturn]] void broke(const Call& call, const io::ErrorInfo& error) {
+  if (error == asio::error::operation_aborted) call.fail(ErrorCode::kCancelled, "the request was cancelled");
+  if (io::is_tls_refusal(error))
+    throw io::TlsError(ErrorCode::kConnection, call.url.origin() + ": " + io::explain_refusal(error));
+  call.fail(ErrorCode::kConnection, "the connection broke: " + error.message());
+}
+
 Task<Outcome> exchange(Kept& kept, const Request& request, const Call& call) {
   if (request.method == "HEAD") kept.parser.expect_no_body();
   const io::ErrorInfo unsent = co_await write(kept, request.body);
@@ -90,8 +98,8 @@ Task<Outcome> exchange(Kept& kept, const Request& request, const Call& call) {
   for (;;) {
     io::ErrorInfo error;
     co_await read(kept, end, error);
-    if (error == asio::error::operation_aborted) call.fail(ErrorCode::kCancelled, "the request was cancelled");
-    if (error) call.fail(ErrorCode::kConnection, "the connection broke: " + (unsent ? unsent : error).message());
+    if (error)
+      broke(call, unsent && !io::is_tls_refusal(error) && error != asio::error::operation_aborted ? unsent : error);
     outcome.reusable = !unsent && end == 0 && request.keep_alive && kept.parser.keep_alive();
     outcome.response = kept.parser.take();
     if (outcome.response.status / 100 != 1) co_return outcome;
@@ -109,6 +117,8 @@ Task<Outcome> exchange_until(Kept& kept, const Request& request, const Call& cal
   try {
     Outcome outcome = co_await exchange(kept, request, call);
     co_return outcome;
+  } catch (const io::TlsError&) {
+    throw;
   } catch (const Error& error) {
     if (deadline.passed()) call.timed_out("no complete answer");
     if (error.code() == ErrorCode::kCancelled) throw;
@@ -116,7 +126,27 @@ Task<Outcome> exchange_until(Kept& kept, const Request& request, const Call& cal
   }
 }
 
-Task<std::unique_ptr<Kept>> open(const ClientOptions& options, const Call& call, Clock::time_point until) {
+Task<void> shake_hands(io::Stream& stream, io::TlsClient& tls, const Call& call, io::Deadline& deadline) {
+  struct Guard {
+    io::Deadline& deadline;
+    ~Guard() { deadline.release(); }
+  } guard{deadline};
+  deadline.watch(stream.fd());
+  const std::string& host = call.url.host;
+  stream.start_tls(tls.open(stream.fd(), host, call.url.port));
+  io::ErrorInfo error;
+  co_await stream.handshake(error);
+  if (deadline.passed()) call.timed_out("no TLS connection");
+  if (!error) co_return;
+  if (error == asio::error::operation_aborted) call.fail(ErrorCode::kCancelled, "the request was cancelled");
+  const std::string why = stream.tls()->explain(error, host);
+  // One that just ends may be of a server that is being restarted.
+  if (stream.tls()->hopeless(error)) throw io::TlsError(ErrorCode::kConnection, call.url.origin() + ": " + why);
+  call.fail(ErrorCode::kConnection, why);
+}
+
+Task<std::unique_ptr<Kept>> open(const ClientOptions& options, const Call& call, io::TlsClient* tls,
+                                 Clock::time_point until) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   io::Address address;
   address.host = call.url.host;
@@ -124,11 +154,14 @@ Task<std::unique_ptr<Kept>> open(const ClientOptions& options, const Call& call,
   address.unix_path = call.url.socket_path;
   const Clock::time_point limit = std::min(until, Clock::now() + options.connect_timeout);
   io::Deadline deadline(executor, limit);
+  bool connected = false;
   try {
     io::Stream stream = co_await io::connect(std::move(address), deadline);
+    connected = true;
+    if (tls) co_await shake_hands(stream, *tls, call, deadline);
     co_return std::make_unique<Kept>(std::move(stream), options.limits);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::kTimeout) call.timed_out("no connection");
+    if (error.code() == ErrorCode::kTimeout && !connected) call.timed_out("no connection");
     throw;
   }
 }
@@ -139,14 +172,19 @@ Task<Response> send_on_pool(const ClientOptions& settings, const Call& call, con
   Pool& pool = asio::use_service<Pool>(asio::query(executor, asio::execution::context));
   Clock::time_point until = options.deadline;
   if (options.timeout.count() > 0) until = std::min(until, call.start + options.timeout);
-  const std::string origin = call.url.origin();
+  std::string origin = call.url.origin();
+  std::shared_ptr<io::TlsClient> tls;
+  if (call.url.scheme == "https") {
+    tls = options.tls ? options.tls : io::TlsClient::of({});
+    origin += " " + tls->identity();
+  }
 
   std::string head;
   append_head(head, request, call.url.host_header());
   io::Deadline deadline(executor, until);
   std::unique_ptr<Kept> kept = pool.take(origin);
   for (;;) {
-    if (!kept) kept = co_await open(settings, call, until);
+    if (!kept) kept = co_await open(settings, call, tls.get(), until);
     kept->head = head;
     if (options.may_have_arrived) *options.may_have_arrived = true;
     try {
@@ -167,7 +205,6 @@ Task<Response> send_on_pool(const ClientOptions& settings, const Call& call, con
 Task<Response> Client::send(Url url, Request request, SendOptions options) const {
   const ClientOptions settings = options_;
   const Call call{url};
-  if (url.scheme == "https") call.fail(ErrorCode::kInvalidArgument, "https isn't supported yet");
   if (request.target.empty()) request.target = url.target;
   try {
     co_return co_await send_on_pool(settings, call, request, options);

@@ -2,12 +2,17 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 
 #include "http/limits.hpp"
 #include "http/message.hpp"
 #include "http/url.hpp"
 #include "shumai/task_fwd.hpp"
+
+namespace sm::io {
+class TlsClient;
+}
 
 namespace sm::http {
 
@@ -30,6 +35,8 @@ struct SendOptions {
   bool retry_safe = false;
   // Set to whether the server may have got the request, when that isn't null.
   bool* may_have_arrived = nullptr;
+  // For https; null: the system's certificate authorities, no certificate.
+  std::shared_ptr<io::TlsClient> tls = nullptr;
 };
 
 // Sends requests over connections that are kept for the next ones. They belong
@@ -41,7 +48,8 @@ class Client {
 
   // The response, whatever its status. `request.target` defaults to the
   // url's, and Host, Content-Length and Connection are filled in. Throws
-  // sm::Error: kConnection (the message says why), kTimeout, kProtocol and
+  // sm::Error: kConnection (the message says why; io::TlsError where another
+  // attempt is no use), kTimeout, kProtocol and
   // kTooLarge for a response that is none or too large, kCancelled,
   // kInvalidArgument. The bytes of request.body aren't copied.
   Task<Response> send(Url url, Request request, SendOptions options = {}) const;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/error.hpp>
 #include <cstring>
 #include <utility>
 
 #include "http/problem.hpp"
 #include "http/serialize.hpp"
+#include "util/log.hpp"
 
 namespace sm::http {
 namespace {
@@ -59,8 +61,10 @@ Connection::~Connection() {
 }
 
 Task<> Connection::run(std::unique_ptr<Connection> self) {
+  bool talks = true;
+  if (self->stream_.tls()) talks = co_await self->handshake();
   // Not `while (a && co_await b)`: g++ 12 awaits b even when a is false.
-  for (;;) {
+  while (talks) {
     const bool complete = co_await self->read_request();
     if (!complete) break;
     const bool open = co_await self->answer();
@@ -68,6 +72,30 @@ Task<> Connection::run(std::unique_ptr<Connection> self) {
   }
   if (self->refusal_) co_await self->refuse();
   co_await self->linger();
+}
+
+// False when the connection is to end, after refusal_ when there is one. Its
+// time is what the connection may take to its first request.
+Task<bool> Connection::handshake() {
+  ServerStatistics& statistics = server_->statistics;
+  io::ErrorInfo error;
+  co_await stream_.handshake(error);
+  if (!error && !watch_.cut()) {
+    statistics.tls_handshakes.fetch_add(1, std::memory_order_relaxed);
+    if (stream_.tls()->resumed()) statistics.tls_resumed.fetch_add(1, std::memory_order_relaxed);
+    peer_->name = stream_.tls()->peer_name();
+    co_return true;
+  }
+  if (error == boost::asio::error::operation_aborted || server_->stopping) co_return false;
+  util::log_debug("http: the TLS handshake with " + peer_->address + " failed: " + error.message());
+  statistics.tls_failures.fetch_add(1, std::memory_order_relaxed);
+  const bool answers = error.category() == io::tls_category() && !watch_.cut();
+  if (answers && stream_.tls()->met_http())
+    refusal_ = problem(400, "tls_required", "this port takes only TLS: use a URL with https://");
+  broken_ = !answers;
+  refused_tls_ = answers;
+  stream_.drop_tls();
+  co_return false;
 }
 
 // True with a complete request in the parser. False when the connection is to
@@ -255,7 +283,7 @@ Task<> Connection::refuse() {
 // Closing with unread bytes would reset the connection before the peer has
 // read its answer, so they are read and dropped for a while.
 Task<> Connection::linger() {
-  if (broken_ || (!refusal_ && begin_ == end_ && stream_.quiet())) co_return;
+  if (broken_ || (!refusal_ && !refused_tls_ && begin_ == end_ && stream_.quiet())) co_return;
   stream_.shutdown_send();
   if (!watch_.enter(Phase::kLinger, server_->limits.linger_timeout)) co_return;
   input_.resize(kInputForBody);

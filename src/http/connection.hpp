@@ -42,6 +42,7 @@ class Connection {
   static Task<> run(std::unique_ptr<Connection> self);
 
  private:
+  Task<bool> handshake();
   Task<bool> read_request();
   Task<bool> answer();
   Task<Response> handle(Request request);
@@ -68,7 +69,8 @@ class Connection {
   bool into_body_ = false;  // the last read_space() was the body's own
 
   bool first_ = true;
-  bool broken_ = false;     // the stream failed or ended
+  bool broken_ = false;  // the stream failed or ended
+  bool refused_tls_ = false;
   bool continued_ = false;  // "100 Continue" has been sent
   Phase reading_ = Phase::kIdle;
   std::chrono::steady_clock::time_point body_start_;

@@ -24,6 +24,8 @@ Body copy_body(std::string_view text);
 // The other end of a server's connection, shared by all its requests.
 struct Peer {
   std::string address;  // "127.0.0.1:51234", "unix:"
+  // The subject of its certificate, where the server wants one; see TlsSession::peer_name().
+  std::string name;
   // Set, and never unset, when the client is seen to have hung up. Checked a
   // few times a second while a handler runs.
   std::atomic<bool> gone{false};

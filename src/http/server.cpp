@@ -18,6 +18,7 @@
 #include "http/problem.hpp"
 #include "http/serialize.hpp"
 #include "io/connect.hpp"
+#include "io/tls.hpp"
 #include "util/log.hpp"
 
 namespace sm::http {
@@ -37,8 +38,9 @@ void log_failure(std::exception_ptr failure) {
   }
 }
 
-void turn_away(ServerState& server, io::Stream stream) {
+void turn_away(ServerState& server, io::Stream stream, bool tls) {
   ++server.statistics.connections_refused;
+  if (tls) return;  // a handshake would cost more than there is
   Response response = problem(503, "unavailable", "the server has as many connections as it takes; try again");
   response.headers.set("Retry-After", "1");
   std::string head;
@@ -49,19 +51,20 @@ void turn_away(ServerState& server, io::Stream stream) {
   stream.try_write(buffers, ignored);
 }
 
-void start(const std::shared_ptr<ServerState>& server, io::Protocol::socket socket) {
+void start(const std::shared_ptr<ServerState>& server, io::Protocol::socket socket, io::TlsServer* tls) {
   io::ErrorInfo ignored;
   const std::string peer = io::to_string(socket.remote_endpoint(ignored));
   io::Stream stream(std::move(socket));
   if (server->statistics.connections_open.fetch_add(1) >= server->limits.max_connections) {
     --server->statistics.connections_open;
-    return turn_away(*server, std::move(stream));
+    return turn_away(*server, std::move(stream), tls);
   }
+  if (tls) stream.start_tls(tls->open(stream.fd()));
   auto connection = std::make_unique<Connection>(server, std::move(stream), peer);
   asio::co_spawn(server->context, Connection::run(std::move(connection)), log_failure);
 }
 
-Task<> accept_loop(std::shared_ptr<ServerState> server, Acceptor acceptor) {
+Task<> accept_loop(std::shared_ptr<ServerState> server, Acceptor acceptor, std::shared_ptr<io::TlsServer> tls) {
   asio::any_io_executor executor = server->context.get_executor();
   asio::steady_timer pause(executor);
   while (!server->stopping) {
@@ -70,7 +73,7 @@ Task<> accept_loop(std::shared_ptr<ServerState> server, Acceptor acceptor) {
         co_await acceptor.async_accept(executor, asio::redirect_error(asio::use_awaitable, error));
     if (server->stopping) break;
     if (!error) {
-      start(server, std::move(socket));
+      start(server, std::move(socket), tls.get());
       continue;
     }
     // Out of descriptors, most likely: some will come free.
@@ -109,7 +112,8 @@ Server::Server(asio::io_context& context, Handler handler, Limits limits, Admit 
 
 Server::~Server() { close_all(); }
 
-uint16_t Server::listen(const std::string& host, uint16_t port, unsigned socket_mode) {
+uint16_t Server::listen(const std::string& host, uint16_t port, unsigned socket_mode,
+                        std::shared_ptr<io::TlsServer> tls) {
   const io::Endpoint endpoint = io::listen_endpoint(host, port);
   const std::string where = io::to_string(endpoint);
   const bool is_unix = host.starts_with("unix:");
@@ -131,7 +135,7 @@ uint16_t Server::listen(const std::string& host, uint16_t port, unsigned socket_
     state_->listeners.push_back(acceptor.native_handle());
     if (is_unix) state_->socket_files.push_back(host.substr(5));
   }
-  asio::co_spawn(state_->context, accept_loop(state_, std::move(acceptor)), log_failure);
+  asio::co_spawn(state_->context, accept_loop(state_, std::move(acceptor), std::move(tls)), log_failure);
   return bound;
 }
 

@@ -16,6 +16,10 @@ namespace boost::asio {
 class io_context;
 }
 
+namespace sm::io {
+class TlsServer;
+}
+
 namespace sm::http {
 
 // Answers one request, on a thread of the server's io_context; it may await.
@@ -41,6 +45,9 @@ struct ServerStatistics {
   std::atomic<uint64_t> connections_total{0};
   std::atomic<uint64_t> connections_refused{0};
   std::atomic<uint64_t> requests_total{0};  // complete ones
+  std::atomic<uint64_t> tls_handshakes{0};
+  std::atomic<uint64_t> tls_resumed{0};   // of these, those of a client that was here before
+  std::atomic<uint64_t> tls_failures{0};  // handshakes that failed, or took too long
   std::atomic<uint64_t> bytes_in{0};
   std::atomic<uint64_t> bytes_out{0};
   std::atomic<uint64_t> responses[6] = {};  // [2] counts the 2xx
@@ -63,9 +70,10 @@ class Server {
   // Starts to accept at "127.0.0.1", "localhost", "::1", ... or "unix:/path",
   // and returns the port (the one that was given out, for port 0; 0 for Unix).
   // A socket file that no one listens on is replaced; `socket_mode` says who may
-  // connect to one. May be called for
-  // several addresses. Throws sm::Error (kConnection, kInvalidArgument).
-  uint16_t listen(const std::string& host, uint16_t port, unsigned socket_mode = 0600);
+  // connect to one. With `tls`, connections begin with its handshake. May be
+  // called for several addresses. Throws sm::Error (kConnection, kInvalidArgument).
+  uint16_t listen(const std::string& host, uint16_t port, unsigned socket_mode = 0600,
+                  std::shared_ptr<io::TlsServer> tls = nullptr);
 
   // Refuses new connections and closes idle ones; running requests finish and
   // then close theirs.

@@ -13,6 +13,7 @@
 #include "autograd/function.hpp"
 #include "http/client.hpp"
 #include "io/connect.hpp"
+#include "io/tls.hpp"
 #include "serve/call_context.hpp"
 #include "serve/wire.hpp"
 #include "shumai/error.hpp"
@@ -152,9 +153,11 @@ struct Attempt {
   http::Response response;
   std::optional<Error> failure;
   bool may_have_arrived = false;
+  bool hopeless = false;  // another attempt would fail the same way
 
   // `repeatable`: to run the request twice does no harm.
   bool worth_another(bool repeatable) const {
+    if (hopeless) return false;
     if (failure) return failure->code() == ErrorCode::kConnection && (repeatable || !may_have_arrived);
     if (response.status == 429 || response.status == 503) return true;
     return repeatable && (response.status == 502 || response.status == 504) && !is_ours(response);
@@ -173,6 +176,9 @@ Task<Attempt> attempt(const http::Url& url, const http::Request& request, http::
   const http::Client client;
   try {
     out.response = co_await client.send(url, request, send);
+  } catch (const TlsError& error) {
+    out.failure = error;
+    out.hopeless = true;
   } catch (const Error& error) {
     out.failure = error;
   }
@@ -185,6 +191,16 @@ Task<> pause(milliseconds time) {
   } catch (const boost::system::system_error&) {
     throw Error(ErrorCode::kCancelled, "the request was cancelled");
   }
+}
+
+// Null without options of one's own. Throws Error (kInvalidArgument) for those that would go unused.
+std::shared_ptr<TlsClient> tls_for(const http::Url& url, const ClientTlsOptions& options) {
+  TlsClientFiles files{*options.ca_file, *options.cert_file, *options.key_file, *options.server_name};
+  if (files.ca_file.empty() && files.cert_file.empty() && files.key_file.empty() && files.server_name.empty())
+    return nullptr;
+  if (url.scheme != "https")
+    throw Error(ErrorCode::kInvalidArgument, url.to_string() + ": options for TLS need a URL with https://");
+  return TlsClient::of(files);
 }
 
 // The response, whatever its status, of the last attempt.
@@ -203,6 +219,7 @@ Task<http::Response> send_patiently(const http::Url& url, http::Request request,
   send.timeout = milliseconds(0);
   send.deadline = end;
   send.retry_safe = repeatable;
+  send.tls = tls_for(url, options.tls);
   Backoff backoff;
   for (;;) {
     if (limited) {

@@ -91,6 +91,15 @@ void write_http(Exposition& out, const http::ServerStatistics& counts) {
   out.gauge("shumai_requests_in_flight", "Requests being handled.", counts.requests_in_flight.load());
 }
 
+void write_tls(Exposition& out, const http::ServerStatistics& counts, TlsServer& tls) {
+  out.counter("shumai_tls_handshakes_total", "TLS handshakes.", counts.tls_handshakes.load());
+  out.counter("shumai_tls_resumed_total", "TLS handshakes that resumed a session.", counts.tls_resumed.load());
+  out.counter("shumai_tls_handshake_failures_total", "TLS handshakes that failed, or took too long.",
+              counts.tls_failures.load());
+  out.gauge("shumai_tls_certificate_expiry_timestamp_seconds",
+            "When the server's certificate ends, since unix epoch in seconds.", tls.not_after());
+}
+
 void write_tickets(Exposition& out, const StoreStatistics& counts) {
   out.counter("shumai_tickets_minted_total", "Tickets given to forwards.", counts.tickets_minted.load());
   out.counter("shumai_tickets_done_total", "Tickets whose step was taken.", counts.tickets_done.load());
@@ -145,6 +154,7 @@ http::Response Server::State::respond_metrics() const {
   out.metric("shumai_requests_refused_total", "counter", "Requests refused for who sent them.");
   out.sample(access.unauthorized(), "reason=\"unauthorized\"");
   out.sample(access.forbidden(), "reason=\"forbidden\"");
+  if (tls) write_tls(out, http.statistics(), *tls);
   out.gauge("shumai_compute_queue_requests", "Requests that wait for the handler before them.", waiting.load());
   out.gauge("shumai_sessions", "Sessions remembered.", sessions.load());
   out.gauge("shumai_tickets", "Tickets whose step may still be taken.", live_tickets.load());

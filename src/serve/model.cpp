@@ -154,7 +154,8 @@ RemoteModel::RemoteModel(std::string url, RemoteModelOptions options)
       error_handler_(*options.error_handler),
       wire_(options.wire),
       compress_(options.compress),
-      id_(*options.id) {
+      id_(*options.id),
+      tls_(options.tls) {
   if (backward_token_.empty() && http::Url::parse(forward_url_).origin() == http::Url::parse(backward_url_).origin())
     backward_token_ = token_;
 }
@@ -168,6 +169,7 @@ Task<Tensor> RemoteModel::operator()(Tensor input) const {
   forward.options.wire = wire_;
   forward.options.compress = compress_;
   forward.options.id = id_;
+  forward.options.tls = tls_;
   if (!forward.wants_gradient)
     forward.options.headers = std::vector<std::pair<std::string, std::string>>{{kInputGradient, "none"}};
   FetchOptions options = forward.options;

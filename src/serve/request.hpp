@@ -18,8 +18,9 @@ struct Request {
   uint64_t version = 0;            // of the weights when it began
   bool called_latest = false;      // a request without a ticket called what belongs to one
   // What a handler tells whose graph and weights live on another thread:
-  std::vector<HeldBlock> held;  // by the graph of the answer
-  bool moved = false;           // a weight was updated
+  std::vector<HeldBlock> held;             // by the graph of the answer
+  bool moved = false;                      // a weight was updated
+  const std::string* peer_name = nullptr;  // null outside of requests
 
   static Request& of(User& user) { return user.request_; }
 };

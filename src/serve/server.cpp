@@ -82,12 +82,22 @@ Encoded encode_answer(const Content& content, const Forms& forms, const ShumaiMa
   }
 }
 
+// Null when nothing of it is set.
+std::shared_ptr<TlsServer> make_tls(const ServeOptions& options) {
+  const TlsOptions& tls = options.tls;
+  if (tls.cert_file.empty() && tls.key_file.empty() && tls.client_ca_file.empty()) return nullptr;
+  if (options.hostname.starts_with("unix:"))
+    throw Error(ErrorCode::kInvalidArgument, "serve: TLS is for TCP; who may use a Unix socket its file's mode says");
+  return std::make_shared<TlsServer>(tls);
+}
+
 }  // namespace
 
 Server::State::State(Routes given, ServeOptions options_)
     : access(options_),
       options(std::move(options_)),
       id(random_id().substr(0, 8)),
+      tls(make_tls(options)),
       loop(static_cast<size_t>(std::max(1, options.threads))),
       logic(asio::make_strand(loop.context())),
       store(options.limits),
@@ -126,7 +136,7 @@ void Server::State::start() {
   if (saver) updates.version = saver->resume();
   asio::co_spawn(logic, sweep_now_and_then(), asio::detached);
   if (!options.token_file.empty()) asio::co_spawn(loop.context(), read_tokens_now_and_then(), asio::detached);
-  port = http.listen(address, options.port, options.socket_mode);
+  port = http.listen(address, options.port, options.socket_mode, tls);
   ready = true;
 }
 
@@ -255,6 +265,7 @@ Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::str
   const auto executor = co_await asio::this_coro::executor;
   Pass pass{route,   name,      request,          Clock::now(), {store, request.headers, nullptr, nullptr},
             nullptr, inference, std::move(sender)};
+  if (request.peer) pass.context.peer_name = &request.peer->name;
   ++waiting;
   co_await asio::dispatch(asio::bind_executor(logic, asio::use_awaitable));
   --waiting;
@@ -279,6 +290,7 @@ Task<> Server::State::sweep_now_and_then() {
     co_await sweep_timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     const Clock::time_point now = Clock::now();
     store.sweep(now);
+    if (tls) tls->check_files();
     if (saver) saver->tick(now);
     sessions = store.sessions();
     live_tickets = store.live_tickets();
@@ -306,8 +318,8 @@ uint16_t Server::port() const { return state_->port; }
 std::string Server::url() const {
   const std::string& host = state_->options.hostname;
   if (host.starts_with("unix:")) return host;
-  return "http://" + (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" +
-         std::to_string(state_->port);
+  return (state_->tls ? "https://" : "http://") + (host.find(':') == std::string::npos ? host : "[" + host + "]") +
+         ":" + std::to_string(state_->port);
 }
 
 void Server::wait() {

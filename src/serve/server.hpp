@@ -14,6 +14,7 @@
 
 #include "http/server.hpp"
 #include "io/event_loop.hpp"
+#include "io/tls.hpp"
 #include "optim/guard.hpp"
 #include "serve/access.hpp"
 #include "serve/call_context.hpp"
@@ -115,13 +116,15 @@ struct Server::State {
   // --- statistics.cpp ---
   Task<http::Response> respond_statistics();
   Json weights_statistics() const;
+  Json tls_statistics() const;
 
   // --- metrics.cpp ---
   http::Response respond_metrics() const;
 
   Access access;
   const ServeOptions options;
-  const std::string id;  // in the path of requests
+  const std::string id;                  // in the path of requests
+  const std::shared_ptr<TlsServer> tls;  // null without
   std::map<std::string, Served, std::less<>> routes;
   std::optional<optim::Guard> guard;
   io::EventLoop loop;

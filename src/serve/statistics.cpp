@@ -69,9 +69,21 @@ Json Server::State::statistics() const {
       for (const auto& [key, value] : user_statistics.as_object()) out[key] = value;
   }
   out["weights"] = weights_statistics();
+  if (tls) out["tls"] = tls_statistics();
   if (const auto operations = Stats::of_all_threads()) out["operations"] = operations->to_json();
   if (saver) out["checkpoint"] = saver->report();
   out["tensor_bytes"] = util::Buffer::bytes_in_use();
+  return out;
+}
+
+Json Server::State::tls_statistics() const {
+  const http::ServerStatistics& counts = http.statistics();
+  Json out = Json::object({{"handshakes", counts.tls_handshakes.load()},
+                           {"resumed", counts.tls_resumed.load()},
+                           {"failed", counts.tls_failures.load()},
+                           {"certificate_expires", tls->not_after()},
+                           {"reloads", tls->reloads()}});
+  if (const std::string failure = tls->reload_failure(); !failure.empty()) out["reload_failure"] = failure;
   return out;
 }
 

@@ -10,6 +10,11 @@ const std::string& User::token() const { return request_.session->owner; }
 
 std::string_view User::header(std::string_view name) const { return request_.headers.get(name); }
 
+const std::string& User::peer_name() const {
+  static const std::string none;
+  return request_.peer_name ? *request_.peer_name : none;
+}
+
 void User::store(std::string_view key, std::any value, bool owned_by_ticket) {
   if (!request_.ticket) request_.ticket = request_.store.mint(request_.session, request_.version);
   Ticket& ticket = *request_.ticket;

@@ -6,6 +6,7 @@ namespace sm::util {
 
 // One line to standard error with time and level. Thread-safe. Never pass a
 // token or a body.
+void log_debug(std::string_view message);
 void log_info(std::string_view message);
 void log_warning(std::string_view message);
 void log_error(std::string_view message);
