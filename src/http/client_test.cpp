@@ -373,11 +373,6 @@ TEST(Client, RefusesRequestsThatWouldSmuggle) {
   EXPECT_EQ(server.server.statistics().connections_total, 0u);
 }
 
-TEST(Client, HttpsIsRefusedForNow) {
-  io::EventLoop loop;
-  EXPECT_EQ(failure(loop, "https://localhost/").code(), ErrorCode::kInvalidArgument);
-}
-
 TEST(Client, CancellationEndsTheRequest) {
   ScriptedServer server([](int fd, int) { ScriptedServer::read_to_end(fd); });
   io::EventLoop loop;
