@@ -1,3 +1,5 @@
+import './lib/commands.js'
+
 export { ShumaiError } from './lib/native.js'
 export { dtype } from './lib/elements.js'
 export { fromDLTensor, load, save } from './lib/files.js'

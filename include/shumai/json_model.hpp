@@ -32,7 +32,8 @@ namespace sm::nn {
 // what came: `model: layers[0] (Linear): "outputs" must be a whole number above 0, got "ten"`.
 Json describe(const Json& description);
 
-// A model that was built from JSON. A handle, as every Module is.
+// A model that was built from JSON, which its files say. A handle, as every
+// Module is.
 class JsonModel : public Sequential {
  public:
   // Builds the layers in order, so a seed gives the weights that code with the
@@ -43,9 +44,6 @@ class JsonModel : public Sequential {
   // As describe() gives it.
   const Json& description() const noexcept { return *description_; }
 
-  // Module::save with the description in the file's metadata, for open_model.
-  void save(const std::string& path) const;
-
  private:
   std::shared_ptr<const Json> description_;
 };
@@ -53,10 +51,14 @@ class JsonModel : public Sequential {
 inline JsonModel from_json(const Json& description) { return JsonModel(description); }
 
 // The model in a file: the description alone as JSON text, with new weights; or
-// a safetensors file with one in its metadata, as JsonModel::save and the
+// a safetensors file with one in its metadata, as those of JsonModel::save and the
 // checkpoints of a served JsonModel are, with the weights there. Throws Error:
 // kNotFound, kProtocol, kInvalidArgument for a file without a description.
 JsonModel open_model(const std::string& path);
+
+// What open_model would build, without the weights. `alone`, unless null, is set
+// to whether the file holds nothing else. Throws likewise.
+Json read_description(const std::string& path, bool* alone = nullptr);
 
 // The key of a safetensors file's metadata under which the description is kept.
 inline constexpr std::string_view kDescriptionKey = "shumai.model";

@@ -54,7 +54,8 @@ class Module {
   // kShapeMismatch, kDTypeMismatch.
   void load_state(const Tensors& state) const;
 
-  // A safetensors file of state(), written atomically. Throws as sm::save.
+  // A safetensors file of state(), written atomically, with the description of a
+  // model that has one (JsonModel). Throws as sm::save.
   void save(const std::string& path) const;
   // Throws as sm::load and load_state.
   void load(const std::string& path) const;
@@ -88,6 +89,8 @@ class Module {
   // out. Throws Error (kInvalidArgument, kDTypeMismatch).
   Tensor parameter(std::string_view name, const Tensor& initial);
   Tensor buffer(std::string_view name, const Tensor& initial);
+  // What save() writes beside the tensors, as JSON text: see shumai/json_model.hpp.
+  void set_description(std::string description);
   // Registers a module likewise.
   template <std::derived_from<Module> M>
   M submodule(std::string_view name, M module) {

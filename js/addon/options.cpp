@@ -62,6 +62,7 @@ void read_checkpoint(napi_env env, napi_value value, io::CheckpointOptions& out)
   if (out.directory.empty()) refuse("checkpoint.directory", "a folder's name", "none");
   read_count(env, value, "interval", out.interval);
   read_count(env, value, "keep", out.keep);
+  read_text(env, value, "model", out.model);
   std::string durability = "interval";
   read_text(env, value, "durability", durability);
   if (durability == "every-update")

@@ -2,10 +2,13 @@
 #include <array>
 #include <cmath>
 
+#include "codec/file.hpp"
+#include "codec/safetensors.hpp"
 #include "codec/shumai_binary.hpp"
 #include "instance.hpp"
 #include "ops/op.hpp"
 #include "shumai/dlpack.hpp"
+#include "shumai/json_model.hpp"
 #include "shumai/ops.hpp"
 #include "shumai/random.hpp"
 
@@ -309,13 +312,35 @@ napi_value load_file(const Arguments& arguments) {
   return out;
 }
 
-// saveAll(path, names, handles)
+// describeModel(JSON text): the same with every default.
+napi_value describe_model(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  return text(env, nn::describe(Json::parse(to_text(env, arguments[0], "description"))).dump());
+}
+
+// readDescription(path): [JSON text, whether the file holds nothing else]
+napi_value read_description(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  bool alone = false;
+  const napi_value out = array(env, 2);
+  set(env, out, 0u, text(env, nn::read_description(to_text(env, arguments[0], "path"), &alone).dump()));
+  set(env, out, 1u, boolean(env, alone));
+  return out;
+}
+
+// saveAll(path, names, handles, a model's description or nothing)
 napi_value save_all(const Arguments& arguments) {
   const napi_env env = arguments.env();
   Tensors tensors;
   for (uint32_t i = 0, n = length_of(env, arguments[1]); i < n; ++i)
     tensors.set(to_text(env, at(env, arguments[1], i), "name"), tensor_at(env, at(env, arguments[2], i)));
-  sm::save(to_text(env, arguments[0], "path"), tensors);
+  const std::string path = to_text(env, arguments[0], "path");
+  if (missing(env, arguments[3])) {
+    sm::save(path, tensors);
+  } else {
+    const codec::Metadata metadata = {{std::string(nn::kDescriptionKey), to_text(env, arguments[3], "description")}};
+    codec::atomic_write(path, codec::encode_safetensors(tensors, metadata));
+  }
   return undefined(env);
 }
 
@@ -448,6 +473,8 @@ void define_tensors(napi_env env, napi_value exports) {
   define<save>(env, exports, "save");
   define<save_all>(env, exports, "saveAll");
   define<load_file>(env, exports, "load");
+  define<describe_model>(env, exports, "describeModel");
+  define<read_description>(env, exports, "readDescription");
   define<dispose>(env, exports, "dispose");
   define<to_dl_tensor>(env, exports, "toDLTensor");
   define<from_dl_tensor>(env, exports, "fromDLTensor");

@@ -12,8 +12,13 @@ export function load(file) {
 
 /** Writes named tensors to a safetensors file, atomically, or a single one to a .npy file. */
 export function save(file, tensors) {
+  saveModel(file, tensors, undefined)
+}
+
+/** The same with a model's description, as JSON text, in the file. */
+export function saveModel(file, tensors, description) {
   const names = Object.keys(tensors)
-  native.saveAll(file, names, names.map((name) => tensors[name].__handle))
+  native.saveAll(file, names, names.map((name) => tensors[name].__handle), description)
 }
 
 /** The tensor of a file that holds only one. */

@@ -3,7 +3,7 @@ import { Module } from './module.js'
 import { ShumaiError } from './native.js'
 import { Tensor } from './tensor.js'
 
-const kOptions = ['directory', 'weights', 'optimizer', 'interval', 'durability', 'keep']
+const kOptions = ['directory', 'weights', 'optimizer', 'interval', 'durability', 'keep', 'model']
 // Before the names of an optimizer's tensors, and of the core's own.
 const kOptimizer = 'optimizer.'
 const kOwn = 'shumai.'

@@ -60,6 +60,19 @@ export declare class Sequential extends Module {
 }
 export declare function sequential(...modules: Step[]): Sequential
 
+type Description = { layer: string; [field: string]: unknown } | string
+/**
+ * A model from its description in JSON, as an object or as text: `{layers: [{layer: 'Linear', inputs: 2, outputs: 1},
+ * 'relu']}`. A step is a layer with the arguments and options of its constructor as fields (in C++'s names:
+ * `norm_first`), an operation of one tensor likewise, or "Sequential" or "Residual" with "layers" of their own. The same
+ * description gives the same model in C++ and to the program `shumai`, and the files that the model saves hold it.
+ */
+export declare function fromJSON(model: string | readonly Description[] | { layers: readonly Description[] }): Sequential
+/** The description of a model that fromJSON or openModel made, with every default; undefined for another. */
+export declare function describe(model: Module): { layers: Description[] } | undefined
+/** The model in a file that holds its description: alone, as JSON, or beside its weights. */
+export declare function openModel(file: string): Sequential
+
 /** What layers with weights take: whether there is a bias, and the dtype of the weights. */
 export interface LayerOptions {
   bias?: boolean

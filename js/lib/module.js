@@ -4,6 +4,7 @@ import { Sequential } from './modules/sequential.js'
 
 export { checkpoint, Module } from './modules/module.js'
 export * from './modules/attention.js'
+export { describe, fromJSON, openModel } from './modules/json.js'
 export * from './modules/layers.js'
 export * from './modules/norm.js'
 export * from './modules/recurrent.js'

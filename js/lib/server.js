@@ -3,6 +3,7 @@ import { fetched } from './fetch.js'
 import { Learner } from './learner.js'
 import { tidyExclude } from './memory.js'
 import { Module } from './module.js'
+import { description } from './modules/module.js'
 import { native, ShumaiError } from './native.js'
 import { withOrigin } from './origin.js'
 import { ignoreSignals, stopAtSignals } from './signals.js'
@@ -166,6 +167,13 @@ function listModels(options) {
   return { ...options, inference }
 }
 
+/** What the program `shumai serve` was told, where the caller says nothing else. */
+function withEnvironment(options) {
+  const { SHUMAI_PORT: port, SHUMAI_HOST: hostname, SHUMAI_INSECURE: insecure } = process.env
+  const told = { ...(port && { port }), ...(hostname && { hostname }), ...(insecure && { insecure: true }) }
+  return { ...told, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) }
+}
+
 /**
  * Serves functions: `{name: (user, tensor) => ...}`. A handler gets the tensor
  * (or object of tensors) that was sent, and returns a tensor, an object of
@@ -183,7 +191,7 @@ export function serve(handlers, options = {}) {
   for (const name of names) if (typeof handlers[name] !== 'function') throw new ShumaiError(`serve: the handler of "${name}" must be a function, got ${typeof handlers[name]}`)
   checkOptions(options)
   const learner = options.checkpoint ? new Learner(options.checkpoint) : undefined
-  const [number, port, url] = native.serve(names, listModels(options), learner?.handles(), learner?.load)
+  const [number, port, url] = native.serve(names, withEnvironment(listModels(options)), learner?.handles(), learner?.load)
   servers.set(number, { users: new Users(), handlers: names.map((name) => handlers[name]), statistics: options.statistics, entries: undefined, learner })
   const server = new Server(number, port, url)
   if (options.signals !== false) stopAtSignals(server)
@@ -194,7 +202,10 @@ export function serve(handlers, options = {}) {
 function withDefaults(options, model, gradUpdate) {
   if (!options.checkpoint) return options
   const checkpoint = { ...options.checkpoint }
-  if (model instanceof Module) checkpoint.weights ??= model
+  if (model instanceof Module) {
+    checkpoint.weights ??= model
+    checkpoint.model ??= model[description]
+  }
   if (typeof gradUpdate?.loadState === 'function') checkpoint.optimizer ??= gradUpdate
   return { ...options, checkpoint }
 }

@@ -37,7 +37,11 @@ std::vector<std::string> checkpoints_in(const std::string& directory) {
   return files;
 }
 
+// A server's has 20 digits; those of Module::checkpoint have fewer, and are files of a model.
+bool is_of_server(const std::string& file) { return fs::path(file).filename().string().size() == 43; }
+
 nn::JsonModel model_in(const std::string& file) {
+  if (!is_of_server(file)) return nn::open_model(file);
   const io::Checkpoint checkpoint = io::read_checkpoint(file);
   if (checkpoint.model.empty())
     throw Error(ErrorCode::kInvalidArgument, "\"" + file + "\" doesn't say of which model it is");

@@ -1,6 +1,7 @@
 #include "shumai/json_model.hpp"
 
 #include <cmath>
+#include <optional>
 
 #include "codec/file.hpp"
 #include "codec/safetensors.hpp"
@@ -172,11 +173,7 @@ Json describe(const Json& description) {
 
 JsonModel::JsonModel(const Json& description) : description_(std::make_shared<const Json>(describe(description))) {
   add_layers(*this, (*description_)["layers"], "layers");
-}
-
-void JsonModel::save(const std::string& path) const {
-  const codec::Metadata metadata = {{std::string(kDescriptionKey), description_->dump()}};
-  codec::atomic_write(path, codec::encode_safetensors(state(), metadata));
+  set_description(description_->dump());
 }
 
 namespace {
@@ -197,9 +194,14 @@ Tensors weights_in(const Tensors& all) {
   return out;
 }
 
-JsonModel open_file(const std::string& path) {
+struct Opened {
+  Json description;
+  std::optional<Tensors> weights;
+};
+
+Opened open_file(const std::string& path) {
   const util::BufferRef file = codec::read_file(path);
-  if (is_text(*file)) return JsonModel(Json::parse({reinterpret_cast<const char*>(file->data()), file->size()}));
+  if (is_text(*file)) return {Json::parse({reinterpret_cast<const char*>(file->data()), file->size()}), std::nullopt};
   constexpr codec::SafetensorsLimits kLimits = {.max_header_bytes = size_t{256} << 20, .max_tensors = 1'000'000};
   codec::Metadata metadata;
   const Tensors all = codec::decode_safetensors(file, 0, file->size(), &metadata, kLimits);
@@ -207,21 +209,38 @@ JsonModel open_file(const std::string& path) {
   if (description == metadata.end())
     throw Error(ErrorCode::kInvalidArgument, "has weights but doesn't say of which model: no \"" +
                                                  std::string(kDescriptionKey) + "\" in its metadata");
-  JsonModel model(Json::parse(description->second));
-  model.load_state(weights_in(all));
-  return model;
+  return {Json::parse(description->second), weights_in(all)};
 }
 
-}  // namespace
-
-JsonModel open_model(const std::string& path) {
+// What `f` throws, with the file's name.
+template <class F>
+auto about_file(const std::string& path, F f) {
   try {
-    return open_file(path);
+    return f();
   } catch (const Error& error) {
     const std::string message = error.what();
     throw Error(error.code(),
                 message.find('"' + path + '"') == message.npos ? "\"" + path + "\": " + message : message);
   }
+}
+
+}  // namespace
+
+JsonModel open_model(const std::string& path) {
+  return about_file(path, [&] {
+    const Opened opened = open_file(path);
+    JsonModel model(opened.description);
+    if (opened.weights) model.load_state(*opened.weights);
+    return model;
+  });
+}
+
+Json read_description(const std::string& path, bool* alone) {
+  return about_file(path, [&] {
+    const Opened opened = open_file(path);
+    if (alone) *alone = !opened.weights;
+    return describe(opened.description);
+  });
 }
 
 std::vector<LayerHelp> layers_of_json() {

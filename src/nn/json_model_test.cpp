@@ -99,6 +99,8 @@ TEST(JsonModel, ItsFileOpensAsTheSameModel) {
   const Tensor x = rand({3, 2, 2});
   EXPECT_EQ(values(opened(x)), values(model(x)));
   EXPECT_EQ(opened.description(), model.description());
+  EXPECT_EQ(read_description(directory.path("model.safetensors")), model.description());
+  EXPECT_EQ(values(open_model(model.checkpoint(directory.path("numbered")).save())(x)), values(model(x)));
 }
 
 TEST(JsonModel, AFileWithoutADescriptionSaysSo) {

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "codec/file.hpp"
+#include "codec/safetensors.hpp"
 #include "shumai/error.hpp"
+#include "shumai/json_model.hpp"
 #include "tensor/impl.hpp"
 
 namespace sm::nn {
@@ -18,6 +21,7 @@ struct Module::State {
   std::vector<Tensors::Entry> buffers;
   std::vector<Child> children;
   bool training = true;
+  std::string description;
 
   void check_name(std::string_view name) const {
     const auto is_it = [&](const auto& entry) { return entry.first == name; };
@@ -148,7 +152,13 @@ void Module::load_state(const Tensors& given) const {
   for (const auto& [name, tensor] : own) tensor.update(given[name].detach());
 }
 
-void Module::save(const std::string& path) const { sm::save(path, state()); }
+void Module::save(const std::string& path) const {
+  if (state_->description.empty()) return sm::save(path, state());
+  const codec::Metadata metadata = {{std::string(kDescriptionKey), state_->description}};
+  codec::atomic_write(path, codec::encode_safetensors(state(), metadata));
+}
+
+void Module::set_description(std::string description) { state_->description = std::move(description); }
 
 void Module::load(const std::string& path) const {
   const Tensors found = sm::load(path);

@@ -1,11 +1,14 @@
 import { ShumaiError } from '../native.js'
-import { load as loadTensors, ops, save as saveTensors, Tensor } from '../tensor.js'
+import { saveModel } from '../files.js'
+import { load as loadTensors, ops, Tensor } from '../tensor.js'
 import { Checkpoint } from './checkpoint.js'
 
 /** What a module says it has: [name, value] of each member. Sequential numbers its modules. */
 export const members = Symbol('members')
 /** Names of the tensors that files have transposed. */
 export const transposed = Symbol('transposed')
+/** The JSON text that describes a model, if it has one: see json.js. */
+export const description = Symbol('description')
 
 const isPlain = (value) => value !== null && typeof value === 'object' && [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
@@ -146,9 +149,9 @@ export class Module extends Function {
     return this
   }
 
-  /** Writes state() to a safetensors file, atomically. */
+  /** Writes state() to a safetensors file, atomically, with the description of a model that has one. */
   save(file) {
-    saveTensors(file, this.state())
+    saveModel(file, this.state(), this[description])
   }
   /** Reads what save() wrote, here or in C++. Returns this. */
   load(file) {
