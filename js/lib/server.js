@@ -169,8 +169,9 @@ function listModels(options) {
 
 /** What the program `shumai serve` was told, where the caller says nothing else. */
 function withEnvironment(options) {
-  const { SHUMAI_PORT: port, SHUMAI_HOST: hostname, SHUMAI_INSECURE: insecure } = process.env
-  const told = { ...(port && { port }), ...(hostname && { hostname }), ...(insecure && { insecure: true }) }
+  const { SHUMAI_COMMAND: command, SHUMAI_PORT: port, SHUMAI_HOST: hostname, SHUMAI_INSECURE: insecure, SHUMAI_TOKEN_FILE: tokenFile, SHUMAI_TOKEN: token } = process.env
+  if (command !== 'serve') return options
+  const told = { ...(port && { port }), ...(hostname && { hostname }), ...(insecure && { insecure: true }), ...(tokenFile && { tokenFile }), ...(token && { tokenFromEnvironment: true }) }
   return { ...told, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) }
 }
 

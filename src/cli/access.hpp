@@ -8,9 +8,9 @@
 // How the commands reach servers.
 namespace sm::cli {
 
-// The first line of `file`; without one, what SHUMAI_TOKEN says, or the file
-// that SHUMAI_TOKEN_FILE names. Empty: none. Throws Error for a file that can't
-// be read or holds nothing.
+// The first secret in `file`, which holds it alone in a line, or has the form
+// of a server's ("name secret"); without a file, what SHUMAI_TOKEN says. Empty:
+// none. Throws Error for a file that can't be read or holds nothing.
 std::string token_of(const std::string& file);
 
 // With the token and the time of `access`.

@@ -22,6 +22,8 @@ struct ServeArguments {
   bool host_given = false;
   bool insecure = false;
   std::string token_file;
+  std::vector<std::string> cors;
+  std::vector<std::string> allowed_hosts;
   int threads = 2;
   std::string optimizer = "adam";
   double learning_rate = 1e-3;

@@ -7,7 +7,8 @@ namespace sm::cli {
 namespace {
 
 void add_access(CLI::App& app, Access& access) {
-  app.add_option("--token-file", access.token_file, "A file whose first line is the token; else SHUMAI_TOKEN")
+  app.add_option("--token-file", access.token_file,
+                 "A file with the token, alone or as a server has it; else SHUMAI_TOKEN")
       ->type_name("FILE");
   app.add_option("--timeout", access.timeout, "For each request, retries included, in seconds")
       ->type_name("S")
@@ -88,8 +89,16 @@ void define_serve(CLI::App& app, ServeArguments& out) {
       ->capture_default_str()
       ->each([&out](const std::string&) { out.host_given = true; });
   app.add_flag("--insecure", out.insecure, "Allows an address that others can reach without a token");
-  app.add_option("--token-file", out.token_file, "A file whose first line is the token that clients need")
+  app.add_option("--token-file", out.token_file,
+                 "Clients need a token of this file, lines \"name secret [route,...]\"; or what SHUMAI_TOKEN says")
       ->type_name("FILE");
+  app.add_option("--cors", out.cors, "An origin whose pages may call from a browser")
+      ->type_name("ORIGIN")
+      ->allow_extra_args(false);
+  app.add_option("--allowed-host", out.allowed_hosts,
+                 "A name, such as a proxy's, by which it may be called without tokens")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   define_serve_model(app, out);
   add_runtime(app, out.runtime);
 }

@@ -73,10 +73,9 @@ std::string layers_text() {
 constexpr const char* kEnvironment = R"(.SH ENVIRONMENT
 .TP
 .B SHUMAI_TOKEN
-The token for servers that need one, where no \-\-token\-file is given.
-.TP
-.B SHUMAI_TOKEN_FILE
-A file whose first line is that token.
+What clients send to servers that need a token, where no \-\-token\-file is given; and what
+.B serve
+asks for then.
 .TP
 .B SHUMAI_RUNTIME
 What runs scripts: node, bun or a path.
@@ -85,7 +84,7 @@ What runs scripts: node, bun or a path.
 What is logged: trace, debug, info, warn, error or off.
 .PP
 A script is started with SHUMAI_PORT, SHUMAI_HOST, SHUMAI_INSECURE and SHUMAI_TOKEN_FILE as the options say; its servers
-take these where its code says nothing else.
+take these, and SHUMAI_TOKEN, where its code says nothing else.
 .SH EXIT STATUS
 0: done. 1: failed, with a line on standard error. 2: asked for what can't be. A script's own otherwise.
 .SH READABLE TENSORS

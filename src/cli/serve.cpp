@@ -1,4 +1,5 @@
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 
@@ -34,6 +35,11 @@ io::ServeOptions options_of(const ServeArguments& arguments) {
   options.port = static_cast<uint16_t>(arguments.port);
   options.hostname = arguments.host;
   options.insecure = arguments.insecure;
+  options.token_file = arguments.token_file;
+  const char* const token = std::getenv("SHUMAI_TOKEN");
+  options.token_from_environment = token && *token;
+  options.cors = arguments.cors;
+  options.allowed_hosts = arguments.allowed_hosts;
   options.threads = arguments.threads;
   options.staleness = staleness_of(arguments.staleness);
   if (arguments.max_norm > 0) options.guard.max_norm = arguments.max_norm;
@@ -63,7 +69,6 @@ io::Server serve_frozen(const nn::JsonModel& model, io::ServeOptions options) {
 int serve_file(const ServeArguments& arguments) {
   if (arguments.frozen && !arguments.checkpoint.empty())
     throw UsageError("--frozen has nothing to save: give the checkpoints as MODEL instead of --checkpoint");
-  if (!arguments.token_file.empty()) throw UsageError("--token-file is for scripts");
   io::ServeOptions options = options_of(arguments);
   const optim::Optimizer optimizer =
       optimizer_of({arguments.optimizer, arguments.learning_rate, arguments.momentum, arguments.weight_decay});
@@ -78,6 +83,8 @@ int serve_file(const ServeArguments& arguments) {
 }
 
 int serve_script(const ServeArguments& arguments) {
+  if (!arguments.cors.empty() || !arguments.allowed_hosts.empty())
+    throw UsageError("--cors and --allowed-host are said in the script itself");
   ScriptOptions options{.runtime = arguments.runtime};
   if (arguments.port_given) options.environment.emplace_back("SHUMAI_PORT", std::to_string(arguments.port));
   if (arguments.host_given) options.environment.emplace_back("SHUMAI_HOST", arguments.host);

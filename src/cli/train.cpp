@@ -260,6 +260,7 @@ int train_url(const TrainArguments& arguments) {
   if (!arguments.save.empty()) throw UsageError("--save is for a model's file: a server saves by itself");
   io::RemoteModelOptions options;
   options.timeout = std::chrono::milliseconds(static_cast<int64_t>(arguments.access.timeout * 1000));
+  options.token = token_of(arguments.access.token_file);
   const io::RemoteModel model(base_url(arguments.model), options);
   Training training(arguments, read_data(arguments.data, arguments.names),
                     {[model](Tensor x) { return model(std::move(x)); }, step_there});

@@ -168,6 +168,24 @@ TEST_F(Program, LimitsAndPoliciesReachTheServer) {
   EXPECT_THAT(large.err, StartsWith("shumai: infer: line 1: "));
 }
 
+TEST_F(Program, ClientsFindTheTokenThatAServerNeeds) {
+  const std::string secret = "0123456789abcdef0123";
+  write(path("tokens"), "# who may\nalice " + secret + "\n");
+  write(path("mine"), secret + "\n");
+  write(path("other"), "99999999999999999999\n");
+  Served server({path("model.json"), "--token-file", path("tokens")});
+  const std::string infer = "echo '[[1, 2]]' | $S infer " + server.url();
+  EXPECT_EQ(sh(infer).code, 1);
+  EXPECT_EQ(sh(infer + " --token-file other").code, 1);
+  EXPECT_EQ(sh(infer + " --token-file mine").code, 0);
+  EXPECT_EQ(sh(infer + " --token-file tokens").code, 0);
+  EXPECT_EQ(sh("export SHUMAI_TOKEN=" + secret + "; " + infer).code, 0);
+  EXPECT_EQ(sh("$S train " + server.url() + " --data sums.txt --token-file mine").code, 0);
+  EXPECT_EQ(sh("$S top " + server.url() + " --token-file mine").code, 0);
+  EXPECT_EQ(sh("$S bench " + server.url() + " --shape 1,2 --seconds 0.1 --warmup 0 --token-file mine").code, 0);
+  EXPECT_THAT(sh("$S bench " + server.url() + " --shape 1,2 --seconds 0.1 --warmup 0").out, HasSubstr("errors 401: "));
+}
+
 TEST_F(Program, ABadLineIsNamedAndTheOthersAnswered) {
   ASSERT_EQ(sh("$S train model.json --data sums.txt").code, 0);
   const std::string lines = "printf '[[1, 2]]\\noops\\n\\n[[1, 2, 3]]\\n[[3, 4]]:Float32\\n' | ";
@@ -290,10 +308,7 @@ TEST_F(Program, WhatIsWrongIsSaidInOneLine) {
        "shumai: serve: \"localhost:1\" is served already: give a model's file, or a script (see shumai serve "
        "--help)\n"},
       {"$S serve bad.json", 1, "shumai: serve: \"bad.json\": model: layers[0] (Linear): \"outputs\" is missing\n"},
-      {"$S serve model.json --host 0.0.0.0", 1,
-       "shumai: serve: serve: 0.0.0.0 is reachable from other machines, where anyone could train and read this model; "
-       "serve "
-       "on 127.0.0.1, or set insecure if that is meant\n"},
+      {"$S serve model.json --host 0.0.0.0", 1, "shumai: serve: serve: 0.0.0.0 is reachable from other machines"},
       {"$S serve model.json --limit max_tickets=many", 2,
        "shumai: serve: --limit max_tickets=many: expected a whole number, with KiB, MiB, GiB or nothing after it (see "
        "shumai "
