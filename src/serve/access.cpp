@@ -23,9 +23,10 @@ constexpr auto kBetweenWarnings = std::chrono::seconds(10);
 constexpr size_t kLongestFile = size_t{256} << 10;
 
 constexpr std::string_view kSentHeaders =
-    "Accept, Authorization, Content-Encoding, Content-Type, Shumai-Input-Gradient, Shumai-Session, Shumai-Ticket, "
-    "Shumai-Timeout, traceparent";
-constexpr std::string_view kReadHeaders = "Retry-After, Shumai-Session, Shumai-Ticket, WWW-Authenticate";
+    "Accept, Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, Shumai-Input-Gradient, "
+    "Shumai-Session, Shumai-Ticket, Shumai-Timeout, traceparent";
+constexpr std::string_view kReadHeaders =
+    "Inference-Header-Content-Length, Retry-After, Shumai-Session, Shumai-Ticket, WWW-Authenticate";
 
 std::string lower(std::string_view text) {
   std::string out(text);
