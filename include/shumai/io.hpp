@@ -239,7 +239,8 @@ class Server {
   ~Server();
 
   uint16_t port() const;
-  // "http://127.0.0.1:3000", with https where there is TLS.
+  // "http://127.0.0.1:3000", with https where there is TLS; or "unix:/path", whose
+  // routes are "unix:/path:/route".
   std::string url() const;
   // Blocks until stop(), SIGINT or SIGTERM, then stops.
   void wait();

@@ -255,6 +255,7 @@ export type Handler = (user: User, input: any) => Content | Promise<Content>
 export declare class Server {
   /** The port that it listens on. */
   readonly port: number
+  /** "http://127.0.0.1:3000", or "unix:/path", whose routes are "unix:/path:/route". */
   readonly url: string
   /** What /statistics answers. */
   statistics(): Record<string, Json>

@@ -26,6 +26,9 @@ async function sendBack(call, gradient) {
   }
 }
 
+/** A colon parts a Unix socket's path from the route. */
+const routeUrl = (url, route) => `${/^unix:(?!.*:\/)(?!.*:$)/.test(url) ? `${url}:` : url}/${route}`
+
 /**
  * A model behind a server (serve_model, or one with the same routes) as a
  * function: `await model(x)`, then `await loss.backward()`. When the server
@@ -38,7 +41,7 @@ export function remote_model(url, settings = {}) {
   // The original took the second URL as it is.
   const { backwardUrl, backwardToken, errorHandler, ...given } = typeof settings === 'string' ? { backwardUrl: settings } : settings
   const options = { retryFor: 60000, ...given }
-  const urls = { forwardUrl: backwardUrl ? url : `${url}/forward`, backwardUrl: backwardUrl ?? `${url}/optimize` }
+  const urls = { forwardUrl: backwardUrl ? url : routeUrl(url, 'forward'), backwardUrl: backwardUrl ?? routeUrl(url, 'optimize') }
   // A token is for the server that it was given for.
   const shared = native.sameServer(urls.forwardUrl, urls.backwardUrl)
   willCall()

@@ -117,4 +117,11 @@ std::string Url::origin() const {
 
 std::string Url::to_string() const { return scheme == "unix" ? origin() + ":" + target : origin() + target; }
 
+std::string route_url(std::string server, std::string_view route) {
+  constexpr std::string_view kUnix = "unix:";
+  if (server.starts_with(kUnix) && !server.ends_with(':') && server.find(":/", kUnix.size()) == std::string::npos)
+    server += ':';
+  return server.append("/").append(route);
+}
+
 }  // namespace sm::http

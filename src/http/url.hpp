@@ -27,4 +27,8 @@ struct Url {
   std::string to_string() const;
 };
 
+// The URL of a route of the server at `server`, which for a Unix socket may
+// lack the colon after its path.
+std::string route_url(std::string server, std::string_view route);
+
 }  // namespace sm::http

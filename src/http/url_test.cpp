@@ -74,5 +74,13 @@ TEST(Url, RefusesWithTheReason) {
   }
 }
 
+TEST(Url, ARouteOfAServerFollowsItsAddress) {
+  EXPECT_EQ(route_url("localhost:3000", "forward"), "localhost:3000/forward");
+  EXPECT_EQ(route_url("http://h/models/a", "forward"), "http://h/models/a/forward");
+  EXPECT_EQ(route_url("unix:/run/a.sock", "forward"), "unix:/run/a.sock:/forward");
+  EXPECT_EQ(route_url("unix:/run/a.sock:", "forward"), "unix:/run/a.sock:/forward");
+  EXPECT_EQ(route_url("unix:/run/a.sock:/models/a", "forward"), "unix:/run/a.sock:/models/a/forward");
+}
+
 }  // namespace
 }  // namespace sm::http

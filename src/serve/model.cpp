@@ -145,8 +145,8 @@ Task<Tensor> guarded(Task<Tensor> task, std::function<Tensor(const Error&)> erro
 }  // namespace
 
 RemoteModel::RemoteModel(std::string url, RemoteModelOptions options)
-    : forward_url_(url + "/forward"),
-      backward_url_(options.backward_url->empty() ? url + "/optimize" : *options.backward_url),
+    : forward_url_(http::route_url(url, "forward")),
+      backward_url_(options.backward_url->empty() ? http::route_url(url, "optimize") : *options.backward_url),
       token_(*options.token),
       backward_token_(*options.backward_token),
       timeout_(options.timeout),
