@@ -158,8 +158,8 @@ struct ServeOptions {
   std::string token_file = {};
   // One more, named "environment", whose secret is in SHUMAI_TOKEN.
   bool token_from_environment = false;
-  // Allows an address that other machines reach without any token: anyone can
-  // train and read the model then.
+  // Allows an address that other machines reach without any token or client's
+  // certificate: anyone can train and read the model then.
   bool insecure = false;
   // Origins ("https://app.example") whose pages may call from a browser; "*": all.
   std::vector<std::string> cors = {};

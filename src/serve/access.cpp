@@ -122,7 +122,8 @@ Access::Access(ServeOptions& options)
     : cors_(checked_origins(options.cors)),
       hostname_(lower(options.hostname)),
       token_file_(options.token_file),
-      insecure_(options.insecure) {
+      insecure_(options.insecure),
+      certified_(!options.tls.client_ca_file.empty()) {
   for (const std::string& host : options.allowed_hosts) hosts_.push_back(host_of(host));
   for (size_t i = 0; i < options.tokens.size(); ++i) {
     try {
@@ -194,11 +195,12 @@ void Access::reload() {
 
 void Access::check_address(const std::string& address) {
   const bool local = address.starts_with("unix:") || is_loopback(address);
-  if (!local && !guarded_ && !insecure_)
+  if (!local && !guarded_ && !certified_ && !insecure_)
     throw Error(ErrorCode::kInvalidArgument,
                 "serve: " + hostname_ +
                     " is reachable from other machines, where anyone could train and read this model; give tokens (a "
-                    "secret: openssl rand -hex 32), serve on 127.0.0.1, or set insecure if that is meant");
+                    "secret: openssl rand -hex 32), ask for clients' certificates (tls: client_ca_file), serve on "
+                    "127.0.0.1, or set insecure if that is meant");
   const bool any = std::ranges::find(hosts_, "*") != hosts_.end();
   check_host_ = !guarded_ && !any && !address.starts_with("unix:") && is_loopback(address);
 }

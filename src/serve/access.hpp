@@ -61,6 +61,7 @@ class Access {
   std::vector<std::string> hosts_;  // lower case
   const std::string hostname_, token_file_;
   const bool insecure_;
+  const bool certified_;  // clients need a certificate
   bool guarded_ = false;  // by tokens
   bool check_host_ = false;
   TokenSet fixed_;  // tokens that aren't the file's

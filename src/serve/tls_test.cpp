@@ -199,6 +199,18 @@ TEST_F(Tls, HandlersSeeWhoseCertificateTheClientHas) {
       "spiffe://x/y");
 }
 
+TEST_F(Tls, OtherMachinesMayCallWithCertificatesButNotWithTlsAlone) {
+  ServeOptions out = options();
+  out.hostname = "0.0.0.0";
+  EXPECT_THAT(error_of([&] { (void)serve(who(), out); }, ErrorCode::kInvalidArgument), HasSubstr("client_ca_file"));
+  out.tls.client_ca_file = authority.ca_file();
+  const Server server = serve(who(), out);
+  FetchOptions call;
+  call.tls = as_client("trainer");
+  const std::string url = "https://127.0.0.1:" + std::to_string(server.port()) + "/who";
+  EXPECT_EQ(run(fetch(url, {}, call)).json().as_string(), "trainer");
+}
+
 TEST_F(Tls, WithoutMutualTlsNobodyHasAName) {
   const Server server = serve(who(), options());
   EXPECT_EQ(name_at(server, as_client("alice")), "");
