@@ -93,7 +93,7 @@ struct Request {
   uint32_t server, route;
   std::string view;
   bool ticketed, wants_gradient;
-  std::string session, token, origin;
+  std::string session, token, peer, origin;
   io::Content input;
 
   void ask(napi_env env, uint32_t call) const {
@@ -101,7 +101,8 @@ struct Request {
     from_content(env, input, &kind, &data);
     call_back(env, "requested",
               {integer(env, call), integer(env, server), integer(env, route), text(env, view), boolean(env, ticketed),
-               text(env, session), text(env, token), text(env, origin), boolean(env, wants_gradient), kind, data});
+               text(env, session), text(env, token), text(env, peer), text(env, origin), boolean(env, wants_gradient),
+               kind, data});
   }
 };
 
@@ -128,9 +129,9 @@ class ScriptHandler {
         ticketed && user.has(kView) ? user.call(kView).json().as_string() : std::to_string(++last_view);
     const auto call = std::make_shared<PendingCall>(executor, gate, server, !ticketed);
     post(*mailbox, std::make_shared<Question>(call),
-         std::make_shared<const Request>(Request{server, route, view, ticketed,
-                                                 user.header("Shumai-Input-Gradient") != "none", user.id(),
-                                                 user.token(), origin_of(executor), std::move(input)}));
+         std::make_shared<const Request>(
+             Request{server, route, view, ticketed, user.header("Shumai-Input-Gradient") != "none", user.id(),
+                     user.token(), user.peer_name(), origin_of(executor), std::move(input)}));
     // While a handler runs, this stays until it answers: JavaScript can't be stopped in the middle.
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     while (!call->done) {

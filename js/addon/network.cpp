@@ -67,7 +67,19 @@ io::Compression to_compression(const std::string& name) {
   throw Error(ErrorCode::kInvalidArgument, "tfetch: compress must be 'zstd', got '" + name + "'");
 }
 
-// {timeout, retryFor, repeatable, headers: [[name, value], ...], token, wire, compress, id}, times in ms
+io::ClientTlsOptions to_tls_options(napi_env env, napi_value value) {
+  io::ClientTlsOptions out;
+  const auto read = [&](const char* name, auto& into) {
+    if (const napi_value file = get(env, value, name); !missing(env, file)) into = to_text(env, file, name);
+  };
+  read("ca", out.ca_file);
+  read("cert", out.cert_file);
+  read("key", out.key_file);
+  read("serverName", out.server_name);
+  return out;
+}
+
+// {timeout, retryFor, repeatable, headers: [[name, value], ...], token, wire, compress, id, tls}, times in ms
 io::FetchOptions to_fetch_options(napi_env env, napi_value value) {
   io::FetchOptions options;
   options.timeout = std::chrono::milliseconds(to_integer(env, get(env, value, "timeout"), "timeout"));
@@ -87,6 +99,7 @@ io::FetchOptions to_fetch_options(napi_env env, napi_value value) {
   if (const napi_value compress = get(env, value, "compress"); !missing(env, compress))
     options.compress = to_compression(to_text(env, compress, "compress"));
   if (const napi_value id = get(env, value, "id"); !missing(env, id)) options.id = to_text(env, id, "id");
+  if (const napi_value tls = get(env, value, "tls"); !missing(env, tls)) options.tls = to_tls_options(env, tls);
   return options;
 }
 

@@ -26,13 +26,13 @@ function time(value, name) {
 }
 const kLongest = 2 ** 40
 
-function send(url, input, { timeout = 60000, retryFor = 10000, repeatable = false, headers = {}, signal, token, wire, compress, id }) {
+function send(url, input, { timeout = 60000, retryFor = 10000, repeatable = false, headers = {}, signal, token, wire, compress, id, tls }) {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) throw abortReason(signal)
     const [kind, data] = encode(input, 'tfetch')
     const list = Object.entries(headers).map(([name, value]) => [name, String(value)])
     if (token !== undefined && (typeof token !== 'string' || token === '')) throw new ShumaiError('tfetch: token must be a string that isn\'t empty')
-    const options = { timeout: time(timeout, 'timeout'), retryFor: time(retryFor, 'retryFor'), repeatable, headers: list, token, wire, compress, id }
+    const options = { timeout: time(timeout, 'timeout'), retryFor: time(retryFor, 'retryFor'), repeatable, headers: list, token, wire, compress, id, tls }
     willCall()
     const number = native.fetch(String(url), kind, data, options, currentOrigin())
     const call = { resolve, reject }
@@ -49,7 +49,7 @@ function send(url, input, { timeout = 60000, retryFor = 10000, repeatable = fals
   })
 }
 
-const kFetchOptions = ['grad_fn', 'gradFn', 'timeout', 'retryFor', 'repeatable', 'headers', 'signal', 'token', 'wire', 'compress', 'id']
+const kFetchOptions = ['grad_fn', 'gradFn', 'timeout', 'retryFor', 'repeatable', 'headers', 'signal', 'token', 'wire', 'compress', 'id', 'tls']
 
 /**
  * Like fetch, for tensors: sends a tensor, an object of tensors or nothing,
@@ -62,6 +62,7 @@ const kFetchOptions = ['grad_fn', 'gradFn', 'timeout', 'retryFor', 'repeatable',
  */
 export async function tfetch(url, input, options = {}) {
   checkNames(options, kFetchOptions, 'tfetch: no option')
+  checkNames(options.tls, ['ca', 'cert', 'key', 'serverName'], 'tfetch: no option tls.')
   const gradFn = options.grad_fn ?? options.gradFn
   // A forward that runs twice leaves one ticket too many, which expires.
   const answer = await send(url, input, gradFn ? { ...options, repeatable: true } : options)

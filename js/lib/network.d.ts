@@ -5,7 +5,20 @@ export type Json = null | boolean | number | string | bigint | Json[] | { [key: 
 /** What one message carries. An array of tensors travels as tensors named by their places. */
 export type Content = Tensor | Tensor[] | Record<string, Tensor> | Json | void
 
+/** How a client speaks TLS, for https:// URLs. Names of files in PEM format, which are read again when they change. */
+export interface ClientTlsOptions {
+  /** Whom to trust instead of the system's certificate authorities. */
+  ca?: string
+  /** The client's own certificate, and those between it and its root, for servers that want one. */
+  cert?: string
+  /** Its key, without a passphrase. */
+  key?: string
+  /** The name or address in the server's certificate, when it isn't the URL's host. */
+  serverName?: string
+}
+
 export interface FetchOptions {
+  tls?: ClientTlsOptions
   /** Makes the answer part of the local graph. */
   grad_fn?: GradFn
   /** Milliseconds until the last byte of the answer, retries included; default 60,000. */
@@ -187,7 +200,25 @@ export interface Token {
   routes?: string[]
 }
 
+/**
+ * How a server speaks TLS. Names of files in PEM format, which are looked at
+ * every second: new connections get what they hold then, and files that can't
+ * be used are reported in the log while what was loaded before stays in use.
+ */
+export interface TlsOptions {
+  /** The certificate, then those between it and its root. */
+  cert: string
+  /** Without a passphrase. */
+  key: string
+  /** Clients must have a certificate that one of these signed; `user.peerName` says whose. */
+  clientCa?: string
+  /** Default '1.2'. */
+  minVersion?: '1.2' | '1.3'
+}
+
 export interface ServeOptions {
+  /** https instead of http. */
+  tls?: TlsOptions
   /** 0: any free one. Default 3000. */
   port?: number | string
   /** Default 127.0.0.1. */
@@ -240,6 +271,11 @@ export interface ServeOptions {
 export interface User {
   /** The session's. */
   readonly id: string
+  /**
+   * Whose verified certificate the client has, where the server's `tls.clientCa`
+   * asks for one: its common name, else its first URI, DNS name or mail address.
+   */
+  readonly peerName?: string
   /** The name of the token that the request came with; undefined when the server has none. */
   readonly token?: string
   /** By custom, what forward keeps for optimize. */

@@ -32,13 +32,19 @@ function invoke(handler, user, input, wantsGradient) {
   return Promise.all(started).then(() => result)
 }
 
-function requested(call, server, route, name, ticketed, session, token, origin, wantsGradient, kind, data) {
+/** `user` as one call sees it: clients of several names may share a session. */
+function withPeerName(user, peerName) {
+  return new Proxy(user, { get: (target, key) => (key === 'peerName' ? peerName : target[key]) })
+}
+
+function requested(call, server, route, name, ticketed, session, token, peerName, origin, wantsGradient, kind, data) {
   const input = tidyExclude(() => decode(kind, data))
   const known = servers.get(server)
   if (!known) return native.fail(call, 'the server has stopped', 'unavailable', 503)
   const { users, handlers } = known
   const view = users.open(name, ticketed, session, token)
   const { writes, captures } = view
+  const user = peerName ? withPeerName(view.user, peerName) : view.user
   const fail = (error) => {
     if (view.holds === 0) users.forget(view)
     native.fail(call, ...describe(error))
@@ -54,7 +60,7 @@ function requested(call, server, route, name, ticketed, session, token, origin, 
     if (captured) users.remember(view)
   }
   try {
-    const result = withOrigin(origin, () => invoke(handlers[route], view.user, input, wantsGradient))
+    const result = withOrigin(origin, () => invoke(handlers[route], user, input, wantsGradient))
     if (typeof result?.then === 'function') result.then(finish, fail)
     else finish(result)
   } catch (error) {
@@ -134,7 +140,7 @@ export class Server {
 
 const kOptions = [
   'port', 'hostname', 'socketMode', 'token', 'tokens', 'tokenFile', 'tokenFromEnvironment', 'insecure', 'cors', 'allowedHosts',
-  'limits', 'checkpoint', 'staleness', 'guard', 'signals', 'statistics', 'inference',
+  'limits', 'checkpoint', 'staleness', 'guard', 'signals', 'statistics', 'inference', 'tls',
 ]
 const kLimits = [
   'maxBodyBytes', 'maxHeaderBytes', 'maxHeaders', 'maxConnections', 'maxRequestsInFlight', 'maxRequestsInFlightPerSession', 'maxHops',
@@ -146,6 +152,7 @@ const kLimits = [
 function checkOptions(options) {
   checkNames(options, kOptions, 'serve: no option')
   checkNames(options.limits, kLimits, 'serve: no limit')
+  checkNames(options.tls, ['cert', 'key', 'clientCa', 'minVersion'], 'serve: no option tls.')
   const { statistics, guard, staleness, checkpoint } = options
   for (const token of Array.isArray(options.tokens) ? options.tokens : []) checkNames(token, ['name', 'secret', 'routes'], 'serve: no option tokens[].')
   if (statistics !== undefined && typeof statistics !== 'function') throw new ShumaiError(`serve: statistics must be a function, got ${typeof statistics}`)
