@@ -4,7 +4,6 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "e2e/process.hpp"
@@ -45,15 +44,5 @@ class ListeningProgram {
   uint16_t port_ = 0;
   std::unique_ptr<Process> process_;
 };
-
-// `text` with each `{name}` replaced.
-inline std::string fill_in(std::string text, const std::vector<std::pair<std::string, std::string>>& values) {
-  for (const auto& [name, value] : values) {
-    const std::string wanted = "{" + name + "}";
-    for (size_t at = 0; (at = text.find(wanted, at)) != std::string::npos; at += value.size())
-      text.replace(at, wanted.size(), value);
-  }
-  return text;
-}
 
 }  // namespace sm::e2e

@@ -154,8 +154,8 @@ struct Tally {
   std::atomic<bool> enough{false};
 };
 
-inline Task<> count_steps(std::string url, Tally& tally) {
-  const io::RemoteModel model = io::remote_model(url);
+inline Task<> count_steps(std::string url, Tally& tally, io::RemoteModelOptions options = {}) {
+  const io::RemoteModel model = io::remote_model(url, options);
   while (!tally.enough) {
     const int index = tally.next++;
     if (index >= tally.slots) break;
@@ -166,9 +166,9 @@ inline Task<> count_steps(std::string url, Tally& tally) {
   }
 }
 
-inline Task<> count_steps_together(std::string url, Tally& tally, int clients) {
+inline Task<> count_steps_together(std::string url, Tally& tally, int clients, io::RemoteModelOptions options = {}) {
   std::vector<Task<>> all;
-  for (int i = 0; i < clients; ++i) all.push_back(count_steps(url, tally));
+  for (int i = 0; i < clients; ++i) all.push_back(count_steps(url, tally, options));
   co_await util::all(std::move(all));
 }
 
