@@ -145,7 +145,7 @@ Content ServedModel::bind(const Tensors& inputs, bool takes_names) const {
 Tensors ServedModel::name_outputs(const Content& answer) const {
   if (answer.is_json())
     fail(ErrorCode::kInternal, "the route of the model \"" + model_.name + "\" answered JSON, which is no tensor");
-  const Tensors tensors = answer.tensors();
+  Tensors tensors = answer.tensors();
   if (tensors.size() != model_.outputs.size() || !positional(tensors)) return tensors;
   Tensors named;
   for (size_t i = 0; i < tensors.size(); ++i) named.set(model_.outputs[i].name, tensors.at(i).second);
