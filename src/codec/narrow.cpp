@@ -60,7 +60,7 @@ Tensors narrow(const Tensors& tensors, DType dtype, Metadata& metadata) {
     out.set(name, detail::cast(tensor, dtype));
     names.push_back(name);
   }
-  if (names.size() > 0) metadata[kNarrowed] = names.dump();
+  if (!names.empty()) metadata[kNarrowed] = names.dump();
   return out;
 }
 
