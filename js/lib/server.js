@@ -176,9 +176,15 @@ function listModels(options) {
 
 /** What the program `shumai serve` was told, where the caller says nothing else. */
 function withEnvironment(options) {
-  const { SHUMAI_COMMAND: command, SHUMAI_PORT: port, SHUMAI_HOST: hostname, SHUMAI_INSECURE: insecure, SHUMAI_TOKEN_FILE: tokenFile, SHUMAI_TOKEN: token } = process.env
-  if (command !== 'serve') return options
-  const told = { ...(port && { port }), ...(hostname && { hostname }), ...(insecure && { insecure: true }), ...(tokenFile && { tokenFile }), ...(token && { tokenFromEnvironment: true }) }
+  const { env } = process
+  if (env.SHUMAI_COMMAND !== 'serve') return options
+  const told = {}
+  for (const [name, variable] of [['port', 'SHUMAI_PORT'], ['hostname', 'SHUMAI_HOST'], ['tokenFile', 'SHUMAI_TOKEN_FILE']])
+    if (env[variable]) told[name] = env[variable]
+  if (env.SHUMAI_INSECURE) told.insecure = true
+  if (env.SHUMAI_TOKEN) told.tokenFromEnvironment = true
+  const { SHUMAI_TLS_CERT: cert, SHUMAI_TLS_KEY: key, SHUMAI_TLS_CLIENT_CA: clientCa } = env
+  if (cert) told.tls = { cert, key, clientCa: clientCa || undefined }
   return { ...told, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) }
 }
 

@@ -1,11 +1,11 @@
 // The package as it is installed, without a network, in empty folders.
 import assert from 'node:assert/strict'
-import { copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import test from 'node:test'
 import * as sm from '../index.js'
 import { runSeedClient, startSeedServer } from './apps.js'
-import { close, Program, root, runtimes, temporaryFolder } from './common.js'
+import { close, cppProgram, Program, root, runtimes, temporaryFolder } from './common.js'
 
 /** What is published, with the addon that these tests run on. */
 function stage(t) {
@@ -15,6 +15,7 @@ function stage(t) {
   for (const file of ['package.json', 'README.md', 'index.js', 'index.d.ts', 'lib']) cpSync(path.join(root, file), path.join(folder, file), { recursive: true })
   mkdirSync(path.join(folder, 'build'))
   copyFileSync(addon, path.join(folder, 'build', 'shumai.node'))
+  copyFileSync(cppProgram('shumai'), path.join(folder, 'build', 'shumai'))
   return folder
 }
 
@@ -50,6 +51,15 @@ for (const how of ['folder', 'tarball'])
       close(await weight(), 3, 0.01)
     })
 
+test('npm links the program, which runs scripts that import the package', async (t) => {
+  const app = await install(t, 'tarball')
+  const program = path.join(app, 'node_modules', '.bin', 'shumai')
+  assert.match(await new Program(t, program, ['--version']).succeed(), /^shumai \d/)
+  writeFileSync(path.join(app, 'model.mjs'), `import * as sm from '@shumai/shumai'\nexport default (x) => sm.relu(x)\n`)
+  const infer = new Program(t, '/bin/sh', ['-c', `echo '[-1, 2]' | '${program}' infer model.mjs`], { cwd: app, ...kOwnAddon })
+  assert.equal(await infer.succeed(), '[0, 2]:Float32\n')
+})
+
 test('a package without its addon says how to get it', async (t) => {
   const app = await install(t, 'tarball')
   rmSync(path.join(app, 'node_modules', '@shumai', 'shumai', 'build'), { recursive: true })
@@ -62,6 +72,6 @@ test('the tarball holds what is needed and nothing else', async (t) => {
   const app = await install(t, 'tarball')
   const installed = path.join(app, 'node_modules', '@shumai', 'shumai')
   assert.deepEqual(readdirSync(installed).sort(), ['README.md', 'build', 'index.d.ts', 'index.js', 'lib', 'package.json'])
-  assert.deepEqual(readdirSync(path.join(installed, 'build')), ['shumai.node'])
+  assert.deepEqual(readdirSync(path.join(installed, 'build')).sort(), ['shumai', 'shumai.node'])
   assert.equal(JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8')).dependencies, undefined)
 })

@@ -28,6 +28,15 @@ io::FetchOptions fetch_options(const Access& access) {
   io::FetchOptions options;
   options.timeout = std::chrono::milliseconds(static_cast<int64_t>(access.timeout * 1000));
   options.token = token_of(access.token_file);
+  options.tls = tls_options(access);
+  return options;
+}
+
+io::ClientTlsOptions tls_options(const Access& access) {
+  io::ClientTlsOptions options;
+  options.ca_file = access.ca;
+  options.cert_file = access.cert;
+  options.key_file = access.key;
   return options;
 }
 

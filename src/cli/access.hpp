@@ -13,8 +13,9 @@ namespace sm::cli {
 // none. Throws Error for a file that can't be read or holds nothing.
 std::string token_of(const std::string& file);
 
-// With the token and the time of `access`.
+// With the token, the time and the certificates of `access`.
 io::FetchOptions fetch_options(const Access& access);
+io::ClientTlsOptions tls_options(const Access& access);
 
 // What "/forward" may follow.
 std::string base_url(std::string url);

@@ -10,7 +10,8 @@ namespace sm::cli {
 // How to reach a server.
 struct Access {
   std::string token_file;
-  double timeout = 60;  // seconds
+  std::string ca, cert, key;  // for https; empty: the system's authorities, no certificate
+  double timeout = 60;        // seconds
 };
 
 struct ServeArguments {
@@ -22,6 +23,7 @@ struct ServeArguments {
   bool host_given = false;
   bool insecure = false;
   std::string token_file;
+  std::string tls_cert, tls_key, tls_client_ca;
   std::vector<std::string> cors;
   std::vector<std::string> allowed_hosts;
   int threads = 2;

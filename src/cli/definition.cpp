@@ -10,6 +10,12 @@ void add_access(CLI::App& app, Access& access) {
   app.add_option("--token-file", access.token_file,
                  "A file with the token, alone or as a server has it; else SHUMAI_TOKEN")
       ->type_name("FILE");
+  app.add_option("--ca", access.ca, "Whom to trust for https, in PEM; else the system's authorities")
+      ->type_name("FILE");
+  CLI::Option* const cert = app.add_option("--cert", access.cert, "The certificate for servers that want one, in PEM");
+  CLI::Option* const key = app.add_option("--key", access.key, "Its key");
+  cert->type_name("FILE")->needs(key);
+  key->type_name("FILE")->needs(cert);
   app.add_option("--timeout", access.timeout, "For each request, retries included, in seconds")
       ->type_name("S")
       ->check(CLI::PositiveNumber)
@@ -92,6 +98,13 @@ void define_serve(CLI::App& app, ServeArguments& out) {
   app.add_option("--token-file", out.token_file,
                  "Clients need a token of this file, lines \"name secret [route,...]\"; or what SHUMAI_TOKEN says")
       ->type_name("FILE");
+  CLI::Option* const cert = app.add_option("--tls-cert", out.tls_cert, "Serves https with this certificate, in PEM");
+  CLI::Option* const key = app.add_option("--tls-key", out.tls_key, "Its key");
+  cert->type_name("FILE")->needs(key);
+  key->type_name("FILE")->needs(cert);
+  app.add_option("--tls-client-ca", out.tls_client_ca, "Clients need a certificate that one of these signed")
+      ->type_name("FILE")
+      ->needs(cert);
   app.add_option("--cors", out.cors, "An origin whose pages may call from a browser")
       ->type_name("ORIGIN")
       ->allow_extra_args(false);

@@ -11,6 +11,7 @@
 #include "shumai/error.hpp"
 #include "shumai/json.hpp"
 #include "shumai/ops.hpp"
+#include "util/progress.hpp"
 
 namespace sm::cli {
 namespace {
@@ -126,10 +127,7 @@ std::string text_of(const Stats& stats) {
 }
 
 // Control characters of a file must not reach the terminal.
-std::string printable(const std::string& text) {
-  const std::string quoted = Json(text).dump();
-  return quoted.substr(1, quoted.size() - 2);
-}
+std::string printable(const std::string& text) { return util::fitted(text, std::numeric_limits<int>::max()); }
 
 void print_text(const File& file, bool with_stats) {
   size_t name_width = 4, shape_width = 5, bytes = 0;

@@ -67,6 +67,11 @@ std::string name_of(const Error& error) {
                                                   : "answer";
 }
 
+std::shared_ptr<io::TlsClient> tls_of(const Access& access) {
+  if (access.ca.empty() && access.cert.empty()) return nullptr;
+  return io::TlsClient::of({access.ca, access.cert, access.key, ""});
+}
+
 bool is_success(int status) { return status >= 200 && status < 300; }
 
 }  // namespace
@@ -84,6 +89,7 @@ Load::Load(const BenchArguments& arguments)
       optimize_(http::Url::parse(base_url(arguments.url) + "/optimize")),
       client_({.max_idle_per_origin = static_cast<size_t>(arguments.connections)}),
       token_(token_of(arguments.access.token_file)),
+      tls_(tls_of(arguments.access)),
       type_(type_of(arguments.format)),
       body_(encode(input_of(arguments), arguments.format)) {}
 
@@ -158,6 +164,7 @@ Task<http::Response> Load::send(const http::Url& url, http::Request request) {
   http::SendOptions options;
   options.timeout = std::chrono::milliseconds(static_cast<int64_t>(arguments_.access.timeout * 1000));
   options.retry_safe = true;
+  options.tls = tls_;
   result_.bytes_out += http::body_size(request.body);
   http::Response response = co_await client_.send(url, std::move(request), options);
   result_.bytes_in += http::body_size(response.body);

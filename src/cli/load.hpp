@@ -8,6 +8,7 @@
 #include "cli/arguments.hpp"
 #include "cli/histogram.hpp"
 #include "http/client.hpp"
+#include "io/tls.hpp"
 #include "shumai/task.hpp"
 
 // Load on a server: `connections` requests at a time, or at a fixed rate.
@@ -44,6 +45,7 @@ class Load {
   http::Url forward_, optimize_;
   http::Client client_;
   std::string token_;
+  std::shared_ptr<io::TlsClient> tls_;
   std::string type_;
   http::Body body_;
   Clock::time_point begin_, measured_, end_;

@@ -83,7 +83,8 @@ What runs scripts: node, bun or a path.
 .B SHUMAI_LOG
 What is logged: trace, debug, info, warn, error or off.
 .PP
-A script is started with SHUMAI_PORT, SHUMAI_HOST, SHUMAI_INSECURE and SHUMAI_TOKEN_FILE as the options say; its servers
+A script is started with SHUMAI_PORT, SHUMAI_HOST, SHUMAI_INSECURE, SHUMAI_TOKEN_FILE, SHUMAI_TLS_CERT,
+SHUMAI_TLS_KEY and SHUMAI_TLS_CLIENT_CA as the options say; its servers
 take these, and SHUMAI_TOKEN, where its code says nothing else.
 .SH EXIT STATUS
 0: done. 1: failed, with a line on standard error. 2: asked for what can't be. A script's own otherwise.

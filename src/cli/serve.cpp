@@ -38,6 +38,9 @@ io::ServeOptions options_of(const ServeArguments& arguments) {
   options.token_file = arguments.token_file;
   const char* const token = std::getenv("SHUMAI_TOKEN");
   options.token_from_environment = token && *token;
+  options.tls.cert_file = arguments.tls_cert;
+  options.tls.key_file = arguments.tls_key;
+  options.tls.client_ca_file = arguments.tls_client_ca;
   options.cors = arguments.cors;
   options.allowed_hosts = arguments.allowed_hosts;
   options.threads = arguments.threads;
@@ -89,8 +92,11 @@ int serve_script(const ServeArguments& arguments) {
   if (arguments.port_given) options.environment.emplace_back("SHUMAI_PORT", std::to_string(arguments.port));
   if (arguments.host_given) options.environment.emplace_back("SHUMAI_HOST", arguments.host);
   if (arguments.insecure) options.environment.emplace_back("SHUMAI_INSECURE", "1");
-  if (!arguments.token_file.empty())
-    options.environment.emplace_back("SHUMAI_TOKEN_FILE", std::filesystem::absolute(arguments.token_file));
+  for (const auto& [name, file] : {std::pair{"SHUMAI_TOKEN_FILE", arguments.token_file},
+                                   {"SHUMAI_TLS_CERT", arguments.tls_cert},
+                                   {"SHUMAI_TLS_KEY", arguments.tls_key},
+                                   {"SHUMAI_TLS_CLIENT_CA", arguments.tls_client_ca}})
+    if (!file.empty()) options.environment.emplace_back(name, std::filesystem::absolute(file));
   run_script("serve", arguments.model, arguments.rest, options);
 }
 
