@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 namespace sm::cli {
@@ -25,7 +26,7 @@ class Histogram {
 
   // The least time that `share` of all don't exceed.
   uint64_t quantile(double share) const noexcept {
-    const auto wanted = std::max<uint64_t>(1, static_cast<uint64_t>(share * static_cast<double>(count_) + 0.5));
+    const auto wanted = std::max<uint64_t>(1, static_cast<uint64_t>(std::llround(share * static_cast<double>(count_))));
     uint64_t seen = 0;
     for (size_t i = 0; i < buckets_.size(); ++i) {
       seen += buckets_[i];

@@ -12,6 +12,7 @@ namespace {
 TEST(Histogram, QuantilesAreWithinAHundredth) {
   Histogram histogram;
   std::vector<int64_t> values;
+  values.reserve(20'000);
   std::mt19937_64 random(1);
   std::lognormal_distribution<double> distribution(12, 3);
   for (int i = 0; i < 20'000; ++i) values.push_back(static_cast<int64_t>(distribution(random)));

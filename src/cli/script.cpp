@@ -50,6 +50,7 @@ int run_script(const std::string& command, const std::string& file, const std::v
   words.insert(words.end(), {"-e", kBootstrap, "--", std::filesystem::absolute(file).string()});
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 

@@ -259,6 +259,7 @@ LayerKind layer_of(const ops::Op& op) {
         {std::string(op.args[i].name), kind_of(op.args[i].kind), json_of(op.args[i].fallback), op.args[i].optional});
   out.add = [&op, fields = out.fields](Sequential& to, const Fields& f) {
     std::vector<ops::Attr> attrs;
+    attrs.reserve(fields.size());
     for (const Field& field : fields) attrs.push_back(attr_of(field.kind, f, field.name));
     to.add([&op, attrs](const Tensor& x) {
       const Tensor* const inputs[] = {&x};

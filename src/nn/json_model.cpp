@@ -151,7 +151,7 @@ void add_layers(Sequential& to, const Json& layers, const std::string& place) {
     } catch (const Error& error) {
       const std::string message = error.what();
       if (message.starts_with("model: ")) throw;
-      throw Error(error.code(), "model: " + in + ": " + message);
+      throw Error(error.code(), std::string("model: ").append(in).append(": ").append(message));
     }
   }
 }
