@@ -1,4 +1,5 @@
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
@@ -79,6 +80,7 @@ int serve_file(const ServeArguments& arguments) {
   const nn::JsonModel model = model_of(arguments.model);
   io::Server server = arguments.frozen ? serve_frozen(model, std::move(options))
                                        : io::serve_model(model, optimizer, std::move(options));
+  std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more is no reason to end
   fmt::print("serving {} ({}) at {}\n", arguments.model, summary_of(model), server.url());
   std::fflush(stdout);
   server.wait();

@@ -247,7 +247,9 @@ TEST(TlsPort, ATooSlowHandshakeIsCutWhileOthersNoticeNothing) {
     silent.push_back(std::make_unique<RawClient>(server.port));
     // Some say nothing, some begin and stop.
     if (i % 2) silent.back()->send(std::string("\x16\x03\x01\x02\x00\x01", 6));
-    if (i % 100 == 0) EXPECT_EQ(testing::fetch(loop, server.url(), "body", server.trusted).status, 200);
+    if (i % 100 == 0) {
+      EXPECT_EQ(testing::fetch(loop, server.url(), "body", server.trusted).status, 200);
+    }
   }
   size_t answered = 0;
   while (server.statistics().tls_failures < kSilent && answered < 100'000) {

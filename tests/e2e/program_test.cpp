@@ -99,6 +99,13 @@ TEST_F(Program, TrainsAFileAndInfersFromIt) {
   EXPECT_NEAR(io::decode_readable(answer.out).item<double>(), 0.75, 0.1);
 }
 
+TEST_F(Program, AServerOutlivesWhoReadsItsLog) {
+  Served server({path("model.json")});
+  server.process().kill(SIGPIPE);
+  EXPECT_EQ(server.statistics()["sessions"].as_int64(), 0);
+  EXPECT_TRUE(server.process().running());
+}
+
 TEST_F(Program, TheSameSeedTrainsTheSameModel) {
   ASSERT_EQ(sh("$S train model.json --data sums.txt --seed 5 --save a.safetensors").code, 0);
   ASSERT_EQ(sh("$S train model.json --data sums.txt --seed 5 --save b.safetensors").code, 0);
