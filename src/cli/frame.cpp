@@ -68,13 +68,15 @@ void add_routes(std::vector<std::string>& out, const Json& now, const Changes& c
   size_t width = 5;
   for (const auto& [name, route] : routes.as_object()) width = std::max(width, name.size());
   out.emplace_back();
-  out.push_back(fmt::format("{:{}}  {:>10}  {:>10}  {:>8}  {:>10}", "route", width, "requests", "per second", "errors",
-                            "latency"));
+  out.push_back(fmt::format("{:{}}  {:>10}  {:>10}  {:>8}  {:>10}  {:>10}", "route", width, "requests", "per second",
+                            "errors", "latency", "p99"));
   for (const auto& [name, route] : routes.as_object()) {
     const double requests = changes.of({"routes", name, "requests"}), seconds = changes.of({"routes", name, "seconds"});
-    out.push_back(fmt::format("{:{}}  {:>10.0f}  {:>10.1f}  {:>8.0f}  {:>10}", name, width, number(route, {"requests"}),
-                              changes.rate({"routes", name, "requests"}), number(route, {"errors"}),
-                              requests > 0 ? time_text(seconds / requests) : "-"));
+    const double p99 = number(route, {"p99_seconds"});
+    out.push_back(fmt::format("{:{}}  {:>10.0f}  {:>10.1f}  {:>8.0f}  {:>10}  {:>10}", name, width,
+                              number(route, {"requests"}), changes.rate({"routes", name, "requests"}),
+                              number(route, {"errors"}), requests > 0 ? time_text(seconds / requests) : "-",
+                              p99 > 0 ? time_text(p99) : "-"));
   }
 }
 

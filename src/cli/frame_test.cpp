@@ -12,7 +12,8 @@ using ::testing::Not;
 
 Json statistics(double uptime, int requests, double seconds) {
   return Json::parse(R"({"uptime_seconds": )" + std::to_string(uptime) + R"(, "routes": {"forward": {"requests": )" +
-                     std::to_string(requests) + R"(, "errors": 2, "seconds": )" + std::to_string(seconds) + R"(}},
+                     std::to_string(requests) + R"(, "errors": 2, "p99_seconds": 0.02, "seconds": )" +
+                     std::to_string(seconds) + R"(}},
     "connections": 3, "requests_in_flight": 1, "bytes_in": 2048, "bytes_out": 0, "sessions": 7,
     "tickets": {"live": 4, "bytes": 1048576, "minted": 9, "done": 5, "expired": 0},
     "weights": {"version": 12, "updates": 10, "refused": 1, "stale": 0, "scaled": 0,
@@ -24,7 +25,7 @@ Json statistics(double uptime, int requests, double seconds) {
 TEST(Frame, RatesAreSinceTheStartAtFirst) {
   const auto lines = frame("localhost:3000", statistics(10, 100, 0.5), {});
   EXPECT_EQ(lines[0], "localhost:3000  up 10.0 s");
-  EXPECT_THAT(lines, Contains(HasSubstr("forward         100        10.0         2      5.0 ms")));
+  EXPECT_THAT(lines, Contains(HasSubstr("forward         100        10.0         2      5.0 ms     20.0 ms")));
   EXPECT_THAT(lines, Contains(HasSubstr("4 live with 1.0 MiB, 9 minted, 5 done")));
   EXPECT_THAT(lines, Contains(HasSubstr("version 12, 1.0 updates/s, 1 refused")));
   EXPECT_THAT(lines, Contains(HasSubstr("last took 4.0 ms, error: \"no space\"")));
