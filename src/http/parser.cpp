@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+#include <cctype>
 #include <functional>
 #include <optional>
 #include <string>
@@ -106,6 +107,15 @@ class Sink final : public beast::http::basic_parser<kRequest> {
   throw Error(ErrorCode::kProtocol, "http: " + failed.message());
 }
 
+// A whole line that says the size of a chunk, after the end of the one before. Beast asks for more behind it when a
+// quote in the chunk's extension isn't closed, and then counts the size once for each time that it is asked.
+bool begins_chunk(std::string_view bytes) {
+  if (bytes.starts_with("\r\n")) bytes.remove_prefix(2);
+  const std::string_view line = bytes.substr(0, bytes.find("\r\n"));
+  const size_t digit = line.find_first_not_of('0');
+  return line.size() < bytes.size() && digit < line.size() && std::isxdigit(static_cast<unsigned char>(line[digit]));
+}
+
 // One message at a time. Beast reads headers and chunk framing; a body of
 // known length, or one that ends with the connection, bypasses it.
 template <bool kRequest>
@@ -202,6 +212,8 @@ class Machine {
       error_code error;
       used += put(rest, error);
       if (error == beast::http::error::need_more) {
+        if (sink_->chunk_left == 0 && begins_chunk(bytes.substr(used)))
+          refuse(beast::http::error::bad_chunk_extension, limits_);
         if (bytes.size() - used > limits_.max_header_bytes) refuse(beast::http::error::header_limit, limits_);
         return used;
       }

@@ -265,6 +265,17 @@ TEST(RequestParser, BodyLimitHoldsForBothFramings) {
   }
 }
 
+TEST(RequestParser, AQuoteInAChunksExtensionEndsInItsLine) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  Limits limits;
+  limits.max_body_bytes = 100;
+  for (const size_t step : {size_t{1}, size_t{2}, SIZE_MAX}) {
+    EXPECT_EQ(requests(head + "4;a=\"b\"\r\nbody\r\n0;c=\"d\"\r\n\r\n", step, limits).size(), 1u);
+    EXPECT_EQ(refusal(head + "32;a=\"b\r\n0\r\nX: y\r\n", step, limits), ErrorCode::kProtocol) << step;
+    EXPECT_EQ(refusal(head + "1\r\nb\r\n32;a=\"b\r\n0\r\nX: y\r\n", step, limits), ErrorCode::kProtocol) << step;
+  }
+}
+
 TEST(RequestParser, ChunkHeadersAndTrailersAreLimited) {
   Limits limits;
   limits.max_header_bytes = 200;
