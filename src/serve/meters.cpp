@@ -41,7 +41,7 @@ double DurationHistogram::quantile(double q) const {
   return kBounds.back();
 }
 
-void RouteStatistics::count(int status, std::chrono::nanoseconds duration) {
+void RouteStatistics::count_answer(int status, std::chrono::nanoseconds duration) {
   add(statuses[static_cast<size_t>(std::clamp(status - kFirstStatus, 0, kStatuses - 1))], 1);
   durations.observe(duration);
 }

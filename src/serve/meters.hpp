@@ -35,11 +35,11 @@ class DurationHistogram {
 struct RouteStatistics {
   static constexpr int kFirstStatus = 100, kStatuses = 500;
 
-  DurationHistogram durations;  // from decoded request to result, waiting included
+  std::atomic<uint64_t> requests{0};  // those that wait or run included; the rest is of those that were answered
+  DurationHistogram durations;        // from decoded request to result, waiting included
   std::array<std::atomic<uint64_t>, kStatuses> statuses{};
 
-  void count(int status, std::chrono::nanoseconds duration);
-  uint64_t requests() const { return durations.count(); }
+  void count_answer(int status, std::chrono::nanoseconds duration);
   uint64_t errors() const;
 };
 

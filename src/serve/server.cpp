@@ -227,15 +227,16 @@ Task<http::Response> Server::State::respond(http::Request request) {
 
 Task<http::Response> Server::State::counted(RouteStatistics& statistics, Task<http::Response> answer) {
   const auto begin = Clock::now();
+  ++statistics.requests;
   std::exception_ptr failure;
   try {
     http::Response response = co_await std::move(answer);
-    statistics.count(response.status, Clock::now() - begin);
+    statistics.count_answer(response.status, Clock::now() - begin);
     co_return response;
   } catch (...) {
     failure = std::current_exception();
   }
-  statistics.count(status_of(failure), Clock::now() - begin);
+  statistics.count_answer(status_of(failure), Clock::now() - begin);
   std::rethrow_exception(failure);
 }
 

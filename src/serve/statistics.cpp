@@ -37,7 +37,7 @@ Json Server::State::statistics() const {
   Json by_route = Json::object();
   for (const auto& [name, route] : routes) {
     const DurationHistogram& durations = route.statistics.durations;
-    by_route[name] = Json::object({{"requests", route.statistics.requests()},
+    by_route[name] = Json::object({{"requests", route.statistics.requests.load()},
                                    {"errors", route.statistics.errors()},
                                    {"seconds", durations.sum()},
                                    {"p50_seconds", durations.quantile(0.5)},

@@ -134,7 +134,7 @@ TEST(Cancel, WorkOfClientsThatHungUpIsntDone) {
     for (int i = 0; i < 20; ++i) {
       waiting.push_back(Socket::connect(server.port()));
       waiting.back()->send(
-          "POST /work HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n1");
+          "POST /work HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n1");
     }
     ASSERT_TRUE(poll_until([&] { return server.statistics()["routes"]["work"]["requests"].as_int64() == 21; }));
   }

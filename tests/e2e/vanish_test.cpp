@@ -19,7 +19,7 @@ std::string forward_request() {
   const io::Encoded body = io::encode_content(ones({kElements}), {io::Form()});
   std::string bytes;
   for (const util::Slice& slice : body.body) bytes.append(reinterpret_cast<const char*>(slice.data), slice.size);
-  return "POST /forward HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-safetensors\r\nContent-Length: " +
+  return "POST /forward HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-safetensors\r\nContent-Length: " +
          std::to_string(bytes.size()) + "\r\n\r\n" + bytes;
 }
 
