@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bundle } from './bundle.js'
@@ -10,7 +10,7 @@ import { remote_model } from './remote_model.js'
 import { serve } from './server.js'
 import { Tensor, tensor } from './tensor.js'
 
-const kPackage = fileURLToPath(new URL('..', import.meta.url))
+const kIndex = new URL('../index.js', import.meta.url).href
 const kModelProgram = fileURLToPath(new URL('./runner_model.js', import.meta.url))
 const kTokenOptions = ['token', 'tokens', 'tokenFile', 'tokenFromEnvironment']
 const kOptions = [...kTokenOptions, 'port', 'hostname', 'timeLimit', 'maxOutput', 'maxCommands', 'directory', 'log', 'signals']
@@ -76,9 +76,11 @@ class Runner {
   #write(source, extension) {
     this.#clear()
     this.#folder = mkdtempSync(path.join(this.directory, '.shumai-runner-'))
-    const scope = path.join(this.#folder, 'node_modules', '@shumai')
-    mkdirSync(scope, { recursive: true })
-    symlinkSync(kPackage, path.join(scope, 'shumai'))
+    const own = path.join(this.#folder, 'node_modules', '@shumai', 'shumai')
+    mkdirSync(own, { recursive: true })
+    // By its URL: through a link, Node 18 would load this package a second time.
+    writeFileSync(path.join(own, 'package.json'), '{"type": "module", "exports": "./index.js"}')
+    writeFileSync(path.join(own, 'index.js'), `export * from ${JSON.stringify(kIndex)}\n`)
     const file = path.join(this.#folder, `entry${extension}`)
     writeFileSync(file, source, { mode: 0o600 })
     return file

@@ -260,18 +260,13 @@ TEST_F(TokenFile, IsReadAgainWhenItChangesAndABrokenOneChangesNothing) {
   EXPECT_TRUE(testing::eventually([&] { return status(server, kForward) == 200; }));
   EXPECT_EQ(status(server, kAll), 401);
 
-  ::testing::internal::CaptureStderr();
-  write("all " + kForward + "\nshort " + "tooshort" + "\n");
-  // The log says when it was read: nothing else changes.
-  std::string log;
-  const auto complained = [&] {
-    log += ::testing::internal::GetCapturedStderr();
-    ::testing::internal::CaptureStderr();
-    return log.find("line 2") != std::string::npos;
-  };
-  EXPECT_TRUE(testing::eventually(complained)) << log;
-  ::testing::internal::GetCapturedStderr();
-  EXPECT_EQ(log.find("tooshort"), std::string::npos) << log;
+  {
+    const testing::CapturedLog log;
+    write("all " + kForward + "\nshort " + "tooshort" + "\n");
+    // The log says when it was read: nothing else changes.
+    EXPECT_TRUE(testing::eventually([&] { return log.text().find("line 2") != std::string::npos; })) << log.text();
+    EXPECT_EQ(log.text().find("tooshort"), std::string::npos) << log.text();
+  }
   EXPECT_EQ(status(server, kForward), 200);
   std::filesystem::remove(path_);
   write("all " + kAll + "\n");

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
@@ -71,6 +74,32 @@ class Directory {
 
  private:
   std::string path_;
+};
+
+// What this process writes to stderr while this object lives, to be read as it comes.
+class CapturedLog {
+ public:
+  CapturedLog() : stderr_(::dup(STDERR_FILENO)) {
+    const int file = ::open(path().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    ::dup2(file, STDERR_FILENO);
+    ::close(file);
+  }
+  CapturedLog(const CapturedLog&) = delete;
+  CapturedLog& operator=(const CapturedLog&) = delete;
+  ~CapturedLog() {
+    ::dup2(stderr_, STDERR_FILENO);
+    ::close(stderr_);
+  }
+  std::string text() const {
+    std::ifstream file(path());
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+
+ private:
+  std::string path() const { return directory_.path() + "/log"; }
+
+  Directory directory_;
+  int stderr_;
 };
 
 // In memory where there is such a place: what is killed is a process, so nothing depends on the disk,
