@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "shumai/error.hpp"
+#include "util/testing.hpp"
 
 namespace sm::codec {
 namespace {
@@ -16,15 +17,9 @@ namespace fs = std::filesystem;
 
 class FileTest : public testing::Test {
  protected:
-  FileTest() {
-    std::string pattern = (fs::temp_directory_path() / "shumai-file-XXXXXX").string();
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~FileTest() override { fs::remove_all(directory_); }
-
-  std::string path(const std::string& name) const { return (directory_ / name).string(); }
+  std::string path(const std::string& name) const { return directory_.path(name); }
   size_t files() const {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(directory_), fs::directory_iterator()));
+    return static_cast<size_t>(std::distance(fs::directory_iterator(directory_.path()), fs::directory_iterator()));
   }
   static util::Slice slice(std::string_view text) {
     return {nullptr, reinterpret_cast<const std::byte*>(text.data()), text.size()};
@@ -34,7 +29,7 @@ class FileTest : public testing::Test {
     return {reinterpret_cast<const char*>(buffer->data()), buffer->size()};
   }
 
-  fs::path directory_;
+  const util::testing::Directory directory_;
 };
 
 ErrorCode code_of(auto&& action) {
@@ -116,14 +111,14 @@ TEST_F(FileTest, ReadingWhatIsNotThereSaysSo) {
 }
 
 TEST_F(FileTest, OnlyRegularFilesAreRead) {
-  EXPECT_EQ(code_of([&] { read_file(directory_.string()); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { read_file(directory_.path()); }), ErrorCode::kInvalidArgument);
   ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
   EXPECT_EQ(code_of([&] { read_file(path("pipe")); }), ErrorCode::kInvalidArgument);
 }
 
 TEST_F(FileTest, ARelativePathWithoutADirectoryWorks) {
   const fs::path before = fs::current_path();
-  fs::current_path(directory_);
+  fs::current_path(directory_.path());
   const util::Slice text = slice("x");
   atomic_write("plain", {&text, 1});
   fs::current_path(before);

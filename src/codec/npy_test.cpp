@@ -5,12 +5,12 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include "codec/file.hpp"
 #include "shumai/error.hpp"
 #include "shumai/ops.hpp"
 #include "tensor/impl.hpp"
+#include "util/testing.hpp"
 
 namespace sm::codec {
 namespace {
@@ -177,14 +177,9 @@ TEST(Npy, WhatNumPyDoesNotHaveIsRefused) {
 
 class NpyFile : public testing::Test {
  protected:
-  NpyFile() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "shumai-npy-XXXXXX").string();
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~NpyFile() override { std::filesystem::remove_all(directory_); }
-  std::string path(const std::string& name) const { return (directory_ / name).string(); }
+  std::string path(const std::string& name) const { return directory_.path(name); }
 
-  std::filesystem::path directory_;
+  const util::testing::Directory directory_;
 };
 
 TEST_F(NpyFile, IsChosenByTheNameAndRecognisedByItsContent) {

@@ -4,11 +4,11 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include "codec/file.hpp"
 #include "shumai/error.hpp"
 #include "tensor/impl.hpp"
+#include "util/testing.hpp"
 
 namespace sm::codec {
 namespace {
@@ -313,14 +313,9 @@ TEST(Safetensors, RankAndCountsAreLimited) {
 
 class SafetensorsFile : public testing::Test {
  protected:
-  SafetensorsFile() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "shumai-safetensors-XXXXXX").string();
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~SafetensorsFile() override { std::filesystem::remove_all(directory_); }
-  std::string path(const std::string& name) const { return (directory_ / name).string(); }
+  std::string path(const std::string& name) const { return directory_.path(name); }
 
-  std::filesystem::path directory_;
+  const util::testing::Directory directory_;
 };
 
 TEST_F(SafetensorsFile, SavedTensorsAreLoaded) {

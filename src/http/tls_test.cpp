@@ -8,13 +8,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <filesystem>
 #include <vector>
 
 #include "http/server.hpp"
 #include "http/testing.hpp"
 #include "io/testing.hpp"
 #include "io/tls.hpp"
+#include "util/testing.hpp"
 
 // A server's TLS as clients that aren't ours see it.
 namespace sm::http {
@@ -27,17 +27,6 @@ using testing::eventually;
 using ::testing::HasSubstr;
 using testing::milliseconds;
 using testing::RawClient;
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "shumai-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary directory");
-    path = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
 
 struct TlsTestServer {
   explicit TlsTestServer(Handler handler = echo, Limits limits = {}, io::TlsOptions options = {})
@@ -58,8 +47,8 @@ struct TlsTestServer {
   }
   const ServerStatistics& statistics() const { return server.statistics(); }
 
-  Folder folder;
-  Authority authority{folder.path};
+  util::testing::Directory folder;
+  Authority authority{folder.path()};
   io::EventLoop loop;
   Server server;
   uint16_t port = 0;
@@ -206,7 +195,7 @@ TEST(TlsPort, Version12CanBeLeftOut) {
 }
 
 TEST(TlsPort, TheProgramOpensslAgrees) {
-  if (std::system("command -v openssl >/dev/null 2>&1") != 0) GTEST_SKIP() << "there is no program openssl";
+  ASSERT_EQ(std::system("openssl version >/dev/null"), 0) << "the package openssl is among the tests' own";
   TlsTestServer server;
   const auto connects = [&](const std::string& version) {
     const std::string command = "timeout 20 openssl s_client -connect 127.0.0.1:" + std::to_string(server.port) +

@@ -4,9 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -14,6 +11,7 @@
 #include "shumai/error.hpp"
 #include "shumai/module.hpp"
 #include "shumai/ops.hpp"
+#include "util/testing.hpp"
 
 // What tests of modules share.
 namespace sm::nn {
@@ -59,22 +57,7 @@ void check_gradients(const Module& module, std::vector<Tensor> inputs, F call) {
   }
 }
 
-// A new directory, removed with this.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "shumai-nn-XXXXXX").string();
-    if (!mkdtemp(name.data())) throw std::runtime_error("mkdtemp failed");
-    path_ = name;
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  std::string path(const std::string& name = "") const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
+using TemporaryDirectory = util::testing::Directory;
 
 inline std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
 

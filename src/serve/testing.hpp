@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -17,6 +16,7 @@
 
 #include "http/client.hpp"
 #include "shumai/shumai.hpp"
+#include "util/testing.hpp"
 
 // What the tests of this layer share.
 namespace sm::io::testing {
@@ -59,22 +59,7 @@ inline std::string error_of(const std::function<void()>& action, ErrorCode code)
 
 inline ServeOptions any_port() { return {.port = 0}; }
 
-// A fresh directory that goes with this object.
-class Directory {
- public:
-  explicit Directory(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
-    std::string name = (parent / "shumai-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary directory");
-    path_ = name;
-  }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  ~Directory() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using util::testing::Directory;
 
 // What this process writes to stderr while this object lives, to be read as it comes.
 class CapturedLog {
