@@ -29,21 +29,14 @@ struct Weight {
 class Earlier {
  public:
   explicit Earlier(const Weight& weight) : leaf_(weight.leaf), now_(make_alias(to_tensor(leaf_))) {
-    set(*weight.value.impl());
+    leaf_->share_elements(*weight.value.impl());
   }
   Earlier(Earlier&& other) noexcept = default;
   ~Earlier() {
-    if (leaf_) set(*now_.impl());
+    if (leaf_) leaf_->share_elements(*now_.impl());
   }
 
  private:
-  void set(const TensorImpl& from) {
-    leaf_->storage = from.storage;
-    leaf_->strides = from.strides;
-    leaf_->offset = from.offset;
-    leaf_->is_contiguous = from.is_contiguous;
-  }
-
   ImplRef leaf_;
   Tensor now_;
 };
@@ -114,7 +107,7 @@ class CheckpointNode final : public Node {
       input_gradients[inputs.size() + i] = found.of(to_tensor(weights_[i].leaf));
   }
 
-  void visit_saved(const std::function<void(const TensorImpl&)>& visit) const override {
+  void visit_saved(const std::function<void(TensorImpl&)>& visit) const override {
     for (const Tensor& input : inputs_) visit(*input.impl());
     for (const Weight& weight : weights_) visit(*weight.value.impl());
   }
@@ -148,7 +141,7 @@ class Marker final : public Node {
   std::string_view name() const noexcept override { return "marker"; }
   std::span<Edge> edges() noexcept override { return {}; }
   void backward(const Tensor&, std::span<Tensor>) override {}
-  void visit_saved(const std::function<void(const TensorImpl&)>&) const override {}
+  void visit_saved(const std::function<void(TensorImpl&)>&) const override {}
 
  private:
   void release_saved() noexcept override {}

@@ -40,7 +40,7 @@ Task<std::vector<Tensor>> FunctionNode::backward_async(Tensor gradient) {
   co_return checked(std::move(gradients));
 }
 
-void FunctionNode::visit_saved(const std::function<void(const TensorImpl&)>& visit) const {
+void FunctionNode::visit_saved(const std::function<void(TensorImpl&)>& visit) const {
   for (const Tensor& input : inputs_) visit(*input.impl());
   if (output_.defined()) visit(*output_.impl());
 }

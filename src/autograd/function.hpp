@@ -19,7 +19,7 @@ class FunctionNode final : public Node {
   bool is_async() const noexcept override { return function_.is_async(); }
 
   void backward(const Tensor& gradient, std::span<Tensor> input_gradients) override;
-  void visit_saved(const std::function<void(const TensorImpl&)>& visit) const override;
+  void visit_saved(const std::function<void(TensorImpl&)>& visit) const override;
   // What to await instead when is_async().
   Task<std::vector<Tensor>> backward_async(Tensor gradient);
 

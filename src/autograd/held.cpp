@@ -9,9 +9,14 @@ namespace sm {
 std::vector<HeldBlock> held_by(const Tensor& output) {
   std::vector<HeldBlock> held;
   std::unordered_set<const void*> blocks;
-  const auto keep = [&](const TensorImpl& saved) {
-    const util::Buffer* buffer = saved.storage.get();
-    if (buffer && blocks.insert(buffer).second) held.push_back({buffer, buffer->size(), bool(saved.stands_for)});
+  const auto keep = [&](TensorImpl& saved) {
+    const auto add = [&](const util::Buffer& buffer) {
+      if (blocks.insert(&buffer).second) held.push_back({&buffer, buffer.size(), bool(saved.stands_for)});
+    };
+    if (const PendingRef pending = saved.pending())
+      pending->visit_held(add);
+    else
+      add(*saved.storage());
   };
   keep(*output.impl());
   std::vector<Node*> todo;

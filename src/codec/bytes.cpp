@@ -18,7 +18,7 @@ std::optional<size_t> bytes_of(const Shape& shape, DType dtype) {
 util::Slice elements_in_order(const Tensor& tensor) {
   TensorImpl& impl = tensor.checked_impl();
   const size_t bytes = tensor.nbytes();
-  if (impl.is_contiguous) return {impl.storage, impl.bytes(), bytes};
+  if (impl.is_contiguous) return {impl.storage(), impl.bytes(), bytes};
   util::BufferRef copy = util::Buffer::allocate(bytes);
   detail::to_bytes(tensor, impl.dtype, copy->data());
   const std::byte* data = copy->data();

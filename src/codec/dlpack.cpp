@@ -56,7 +56,7 @@ template <class Struct>
 Struct* give(const Tensor& tensor) {
   TensorImpl& impl = tensor.checked_impl();
   auto given = std::make_unique<Given<Struct>>();
-  given->storage = impl.storage;
+  given->storage = impl.storage();
   given->shape = impl.shape;
   given->strides = impl.strides;
   Array& array = given->managed.array;

@@ -97,7 +97,7 @@ TEST(InferenceCodec, AlignedBinaryInputsAreViewsOfTheBody) {
     const std::string body = json + std::string(padding, ' ') + std::string(16, '\0');
     const util::BufferRef buffer = buffer_of(body);
     const InferenceRequest request = decode_inference_request(buffer, 0, body.size(), json.size() + padding);
-    const bool shared = request.inputs["x"].impl()->storage.get() == buffer.get();
+    const bool shared = request.inputs["x"].impl()->storage().get() == buffer.get();
     EXPECT_EQ(shared, (json.size() + padding) % 4 == 0);
     EXPECT_EQ(request.inputs["x"].to_vector<float>(), std::vector<float>(4));
   }

@@ -90,7 +90,7 @@ TEST(Npy, AlignedElementsShareTheFilesMemory) {
   const std::string file = text_of(encode_npy(tensor({1.f, 2.f})));
   const util::BufferRef body = util::Buffer::allocate(file.size());
   std::memcpy(body->data(), file.data(), file.size());
-  EXPECT_EQ(decode_npy(body, 0, file.size()).impl()->storage, body);
+  EXPECT_EQ(decode_npy(body, 0, file.size()).impl()->storage(), body);
 }
 
 TEST(Npy, ViewsAreWrittenRowByRow) {

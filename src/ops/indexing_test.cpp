@@ -45,7 +45,7 @@ TEST(Indexing, SlicesFollowPython) {
 
 TEST(Indexing, WithoutTensorsIsAView) {
   const Tensor x = counted({3, 4});
-  EXPECT_EQ(x.index({"::-1", 2}).impl()->storage.get(), x.impl()->storage.get());
+  EXPECT_EQ(x.index({"::-1", 2}).impl()->storage().get(), x.impl()->storage().get());
 }
 
 TEST(Indexing, TensorsPickPositions) {

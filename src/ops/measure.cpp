@@ -26,7 +26,7 @@ bool only_moves(const Op& op) {
 }
 
 bool share_memory(const Tensor& a, const Tensor& b) {
-  return a.defined() && b.defined() && a.impl()->storage.get() == b.impl()->storage.get();
+  return a.defined() && b.defined() && a.impl()->storage().get() == b.impl()->storage().get();
 }
 
 }  // namespace

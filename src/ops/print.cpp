@@ -86,7 +86,7 @@ class Printer {
   }
 
   void read_element(int64_t at) {
-    const std::byte* place = impl_.storage->data() + at * static_cast<int64_t>(size_of(impl_.dtype));
+    const std::byte* place = impl_.storage()->data() + at * static_cast<int64_t>(size_of(impl_.dtype));
     kernels::with_type(impl_.dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       const T value = *reinterpret_cast<const T*>(place);

@@ -12,7 +12,7 @@ namespace {
 
 using Floats = std::vector<float>;
 
-bool shares_storage(const Tensor& a, const Tensor& b) { return a.impl()->storage.get() == b.impl()->storage.get(); }
+bool shares_storage(const Tensor& a, const Tensor& b) { return a.impl()->storage().get() == b.impl()->storage().get(); }
 
 TEST(Rearranged, FlipSplitAndDiagonalAreViews) {
   const Tensor x = reshape(arange(0, 6), {2, 3});

@@ -50,7 +50,7 @@ class OpNode final : public Node {
     }
   }
 
-  void visit_saved(const std::function<void(const TensorImpl&)>& visit) const override {
+  void visit_saved(const std::function<void(TensorImpl&)>& visit) const override {
     for (size_t i = 0; i < count_; ++i)
       if (const ImplRef& saved = slot(i).saved) visit(*saved);
     if (output_) visit(*output_);

@@ -16,7 +16,7 @@ void make_own(Tensor& slot, const Tensor& weight) {
     slot = make_tensor(weight.shape(), dtype_of_memory(weight));
     kernels::fill(slot, 0);
   } else if (TensorImpl& impl = *slot.impl();
-             !impl.is_contiguous || !impl.storage->unique() || !impl.storage->writable()) {
+             !impl.is_contiguous || !impl.storage()->unique() || !impl.storage()->writable()) {
     slot = slot.copy();
   }
 }

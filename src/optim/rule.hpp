@@ -72,7 +72,7 @@ void move_weight(const Tensor& weight, const Tensor& gradient, const Step& step)
   TensorImpl& impl = *weight.impl();
   const Tensor direction = kernels::contiguous(kernels::cast(gradient, impl.dtype));
   impl.grad = nullptr;
-  if (impl.is_contiguous && impl.storage->unique() && impl.storage->writable()) {
+  if (impl.is_contiguous && impl.storage()->unique() && impl.storage()->writable()) {
     step(kernels::Descent{weight, direction, weight});
     ++impl.version;
   } else {

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "shumai/tensor.hpp"
 #include "tensor/node.hpp"
+#include "tensor/pending.hpp"
 #include "util/buffer.hpp"
 
 namespace sm {
@@ -29,11 +31,28 @@ struct TicketTag {
 class TensorImpl final : public util::RefCounted {
  public:
   TensorImpl(util::BufferRef storage, DType dtype, Shape shape, Dims strides, int64_t offset);
+  // Row by row in what `pending` will compute.
+  TensorImpl(PendingRef pending, DType dtype, Shape shape);
+  // The elements of `other` under the same shape, computed or not; a leaf.
+  struct Alias {};
+  TensorImpl(Alias, const TensorImpl& other);
   ~TensorImpl();
 
-  std::byte* bytes() noexcept { return storage->data() + offset * static_cast<int64_t>(size_of(dtype)); }
+  // Where the elements are, computed first where that is still to be done.
+  const util::BufferRef& storage() {
+    if (is_pending_.load(std::memory_order_acquire)) [[unlikely]]
+      settle();
+    return storage_;
+  }
+  // What will compute the elements; null once they are in storage.
+  PendingRef pending() const;
+  // Takes the elements of `other`, which has the same shape and dtype. Sharing
+  // is enough: whoever writes to storage first makes sure of being its only owner.
+  void share_elements(const TensorImpl& other);
+
+  std::byte* bytes() { return storage()->data() + offset * static_cast<int64_t>(size_of(dtype)); }
   template <class T>
-  T* as() noexcept {
+  T* as() {
     return reinterpret_cast<T*>(bytes());
   }
 
@@ -41,7 +60,6 @@ class TensorImpl final : public util::RefCounted {
   static void* operator new(size_t size);
   static void operator delete(void* block) noexcept;
 
-  util::BufferRef storage;
   DType dtype;
   bool requires_grad = false;
   bool is_number = false;  // a plain number, which adapts to the other operand's dtype
@@ -55,6 +73,14 @@ class TensorImpl final : public util::RefCounted {
   util::Ref<TensorImpl> stands_for;  // the leaf that a saved alias receives gradients for
   std::shared_ptr<const TicketTag> tag;
   uint64_t version = 0;
+
+ private:
+  void settle();
+
+  util::BufferRef storage_;
+  // Threads that read one tensor may all come to compute it: the first to finish publishes storage_.
+  std::atomic<bool> is_pending_ = false;
+  PendingRef pending_;  // guarded by a mutex of the file
 };
 
 using ImplRef = util::Ref<TensorImpl>;
@@ -65,6 +91,8 @@ inline ImplRef to_ref(const Tensor& tensor) { return ImplRef(tensor.impl()); }
 // The row-major strides of `shape`.
 Dims contiguous_strides(const Shape& shape);
 
+// Computed when somebody looks.
+Tensor make_pending(PendingRef pending, const Shape& shape, DType dtype);
 // Uninitialised, contiguous.
 Tensor make_tensor(const Shape& shape, DType dtype);
 // Shares `base`'s storage; a leaf without a graph. `offset` counts from the storage's start.

@@ -38,7 +38,7 @@ class Node : public util::RefCounted {
   virtual bool is_async() const noexcept { return false; }
 
   // Calls `visit` with each tensor that the node keeps for its backward.
-  virtual void visit_saved(const std::function<void(const TensorImpl&)>& visit) const = 0;
+  virtual void visit_saved(const std::function<void(TensorImpl&)>& visit) const = 0;
 
   // Lets go of saved tensors and of the edges. A consumed node can't run again.
   void consume() noexcept;

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
 
 #include "shumai/error.hpp"
@@ -12,6 +13,9 @@ namespace sm {
 namespace {
 
 thread_local bool recording = true;
+
+// Guards every tensor's pending_, for the moment of a copy.
+std::mutex pending_mutex;
 
 bool contiguous_layout(const Shape& shape, const Dims& strides) {
   int64_t expected = 1;
@@ -32,18 +36,60 @@ Tensor number_of(T value) {
 
 }  // namespace
 
-TensorImpl::TensorImpl(util::BufferRef storage_, DType dtype_, Shape shape_, Dims strides_, int64_t offset_)
-    : storage(std::move(storage_)),
-      dtype(dtype_),
+TensorImpl::TensorImpl(util::BufferRef storage, DType dtype_, Shape shape_, Dims strides_, int64_t offset_)
+    : dtype(dtype_),
       offset(offset_),
       elements(elements_of(shape_)),
       shape(std::move(shape_)),
-      strides(std::move(strides_)) {
+      strides(std::move(strides_)),
+      storage_(std::move(storage)) {
   is_contiguous = elements == 0 || contiguous_layout(shape, strides);
+}
+
+TensorImpl::TensorImpl(PendingRef pending, DType dtype_, Shape shape_)
+    : dtype(dtype_),
+      is_contiguous(true),
+      offset(0),
+      elements(elements_of(shape_)),
+      shape(std::move(shape_)),
+      strides(contiguous_strides(shape)),
+      is_pending_(true),
+      pending_(std::move(pending)) {}
+
+TensorImpl::TensorImpl(Alias, const TensorImpl& other)
+    : dtype(other.dtype), elements(other.elements), shape(other.shape) {
+  share_elements(other);
 }
 
 TensorImpl::~TensorImpl() {
   if (node && node->output == this) node->output = nullptr;
+}
+
+PendingRef TensorImpl::pending() const {
+  if (!is_pending_.load(std::memory_order_acquire)) return nullptr;
+  const std::lock_guard lock(pending_mutex);
+  return pending_;
+}
+
+void TensorImpl::settle() {
+  const PendingRef pending = this->pending();
+  if (!pending) return;
+  util::BufferRef value = pending->value();
+  const std::lock_guard lock(pending_mutex);
+  if (!pending_) return;
+  storage_ = std::move(value);
+  pending_ = nullptr;
+  is_pending_.store(false, std::memory_order_release);
+}
+
+void TensorImpl::share_elements(const TensorImpl& other) {
+  PendingRef pending = other.pending();
+  storage_ = pending ? nullptr : other.storage_;
+  is_pending_.store(bool(pending), std::memory_order_relaxed);
+  pending_ = std::move(pending);
+  strides = other.strides;
+  offset = other.offset;
+  is_contiguous = other.is_contiguous;
 }
 
 void* TensorImpl::operator new(size_t size) { return util::allocate_object(size); }
@@ -69,12 +115,16 @@ Tensor make_tensor(const Shape& shape, DType dtype) {
 
 Tensor make_view(const Tensor& base, const Shape& shape, const Dims& strides, int64_t offset) {
   TensorImpl& impl = base.checked_impl();
-  return Tensor(new TensorImpl(impl.storage, impl.dtype, shape, strides, offset));
+  return Tensor(new TensorImpl(impl.storage(), impl.dtype, shape, strides, offset));
+}
+
+Tensor make_pending(PendingRef pending, const Shape& shape, DType dtype) {
+  return Tensor(new TensorImpl(std::move(pending), dtype, shape));
 }
 
 Tensor make_alias(const Tensor& tensor) {
   TensorImpl& impl = tensor.checked_impl();
-  Tensor alias(new TensorImpl(impl.storage, impl.dtype, impl.shape, impl.strides, impl.offset));
+  Tensor alias(new TensorImpl(TensorImpl::Alias(), impl));
   alias.impl()->is_number = impl.is_number;
   return alias;
 }
@@ -153,12 +203,7 @@ void Tensor::update(const Tensor& value) const {
     throw Error(ErrorCode::kShapeMismatch, "update: tensor has shape " + impl.shape.to_string() + ", value has shape " +
                                                value.shape().to_string());
   const Tensor source = value.dtype() == impl.dtype ? value : detail::cast(value, impl.dtype);
-  // Sharing is enough: whoever writes to storage first makes sure of being its only owner.
-  TensorImpl& from = source.checked_impl();
-  impl.storage = from.storage;
-  impl.strides = from.strides;
-  impl.offset = from.offset;
-  impl.is_contiguous = from.is_contiguous;
+  impl.share_elements(source.checked_impl());
   ++impl.version;
 }
 uint64_t Tensor::version() const { return checked_impl().version; }
@@ -205,7 +250,8 @@ Tensor from_bytes(const void* data, const Shape& shape, DType dtype, int64_t cou
 
 void* mutable_bytes(const Tensor& tensor, DType dtype) {
   TensorImpl& impl = tensor.checked_impl();
-  if (impl.dtype != dtype || !impl.is_contiguous || impl.node || !impl.storage->unique() || !impl.storage->writable())
+  if (impl.dtype != dtype || !impl.is_contiguous || impl.node || !impl.storage()->unique() ||
+      !impl.storage()->writable())
     throw Error(ErrorCode::kInvalidArgument, "mutable_data: needs a contiguous " + std::string(name_of(dtype)) +
                                                  " tensor that is a leaf and shares its storage with no other, got " +
                                                  std::string(name_of(impl.dtype)) + " of shape " +
