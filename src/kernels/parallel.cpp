@@ -1,7 +1,10 @@
 #include "kernels/parallel.hpp"
 
+#include <hwy/cache_control.h>
+
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -35,6 +38,26 @@ int default_threads() {
   return cpus;
 }
 
+// A thread that has just worked watches for more for this long before it
+// sleeps: waking it costs the caller five microseconds, and comes late.
+constexpr std::chrono::microseconds kWatch{50};
+
+// Returns once ready() says so (true), or after kWatch (false). Gives way to
+// threads that wait for this CPU, such as those of the network.
+template <class Ready>
+bool watch(const Ready& ready) {
+  constexpr int kPauses = 64;
+  const auto end = std::chrono::steady_clock::now() + kWatch;
+  do {
+    for (int i = 0; i < kPauses; ++i) {
+      if (ready()) return true;
+      hwy::Pause();
+    }
+    std::this_thread::yield();
+  } while (std::chrono::steady_clock::now() < end);
+  return ready();
+}
+
 // One call of parallel_for. Lives on its caller's stack: the caller waits
 // until it is out of the queue and `helpers` is 0.
 struct Job {
@@ -43,9 +66,8 @@ struct Job {
   int64_t n;
   int64_t chunk;
   std::atomic<int64_t> next{0};
-  int helpers = 0;  // guarded by the pool's mutex, like what follows
-  std::exception_ptr error;
-  std::condition_variable idle;
+  std::atomic<int> helpers{0};  // grows under the pool's mutex
+  std::exception_ptr error{};   // guarded by it
 
   bool exhausted() const { return next.load(std::memory_order_relaxed) >= n; }
 
@@ -83,19 +105,22 @@ class Pool {
 
   void run(Job& job) {
     const int64_t chunks = (job.n + job.chunk - 1) / job.chunk;
+    int64_t wanted = std::min<int64_t>(chunks, threads()) - 1;
     {
       const std::lock_guard lock(mutex_);
-      const int64_t wanted = std::min<int64_t>(chunks, threads()) - 1;
       start_workers();
       queue_.push_back(&job);
-      for (int64_t i = 0; i < wanted; ++i) wake_.notify_one();
+      posted_.fetch_add(1, std::memory_order_release);
+      wanted = std::min<int64_t>(wanted - watching_, sleeping_);
     }
+    for (int64_t i = 0; i < wanted; ++i) wake_.notify_one();
     std::exception_ptr error = job.run_ranges();
-    std::unique_lock lock(mutex_);
-    std::erase(queue_, &job);
-    job.idle.wait(lock, [&] { return job.helpers == 0; });
+    {
+      const std::lock_guard lock(mutex_);
+      std::erase(queue_, &job);
+    }
+    wait_for_helpers(job);
     if (!error) error = job.error;
-    lock.unlock();
     if (error) std::rethrow_exception(error);
   }
 
@@ -110,16 +135,27 @@ class Pool {
     }
   }
 
+  bool superfluous() const { return workers_ > threads() - 1; }
+
   void work() {
     std::unique_lock lock(mutex_);
-    for (;;) {
-      wake_.wait(lock, [&] { return !queue_.empty() || workers_ > threads() - 1; });
-      if (workers_ > threads() - 1) {
-        --workers_;
-        return;
+    while (!superfluous()) {
+      if (!queue_.empty()) {
+        help(*queue_.front(), lock);
+        continue;
       }
-      help(*queue_.front(), lock);
+      const uint64_t seen = posted_.load(std::memory_order_relaxed);
+      ++watching_;
+      lock.unlock();
+      watch([&] { return posted_.load(std::memory_order_acquire) != seen; });
+      lock.lock();
+      --watching_;
+      if (!queue_.empty()) continue;
+      ++sleeping_;
+      wake_.wait(lock, [&] { return !queue_.empty() || superfluous(); });
+      --sleeping_;
     }
+    --workers_;
   }
 
   void help(Job& job, std::unique_lock<std::mutex>& lock) {
@@ -127,21 +163,36 @@ class Pool {
       std::erase(queue_, &job);
       return;
     }
-    ++job.helpers;
+    job.helpers.fetch_add(1, std::memory_order_relaxed);
     lock.unlock();
     std::exception_ptr error = job.run_ranges();
+    if (error) {
+      const std::lock_guard again(mutex_);
+      if (!job.error) job.error = std::move(error);
+    }
+    // The job may be gone once this is 0.
+    const bool last = job.helpers.fetch_sub(1, std::memory_order_release) == 1;
     lock.lock();
-    std::erase(queue_, &job);
-    if (error && !job.error) job.error = std::move(error);
-    // Under the lock, or the job could be gone before it is notified.
-    if (--job.helpers == 0) job.idle.notify_one();
+    if (last && waiting_ > 0) idle_.notify_all();
+  }
+
+  void wait_for_helpers(Job& job) {
+    const auto done = [&] { return job.helpers.load(std::memory_order_acquire) == 0; };
+    if (done() || watch(done)) return;
+    std::unique_lock lock(mutex_);
+    ++waiting_;
+    idle_.wait(lock, done);
+    --waiting_;
   }
 
   std::atomic<int> threads_;
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_;  // of workers that sleep
+  std::condition_variable idle_;  // of callers that wait for helpers
   std::deque<Job*> queue_;
-  int workers_ = 0;
+  std::atomic<uint64_t> posted_{0};  // jobs so far
+  int workers_ = 0, watching_ = 0, sleeping_ = 0;
+  int waiting_ = 0;  // callers
 };
 
 }  // namespace

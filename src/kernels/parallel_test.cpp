@@ -5,11 +5,15 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -120,6 +124,26 @@ TEST_F(ParallelFor, SeveralCallersAtOnce) {
     });
   for (std::thread& caller : callers) caller.join();
   for (int64_t sum : sums) EXPECT_EQ(sum, 200 * 4950);
+}
+
+// How many threads of this process are running or ready to run.
+int busy_threads() {
+  int busy = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream file(task.path() / "stat");
+    const std::string line{std::istreambuf_iterator<char>(file), {}};
+    const size_t name_end = line.rfind(')');
+    busy += name_end != std::string::npos && line.substr(name_end + 2, 1) == "R";
+  }
+  return busy;
+}
+
+TEST_F(ParallelFor, IdleThreadsSleep) {
+  set_num_threads(4);
+  expect_runs_at_once(4);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (busy_threads() > 1 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_EQ(busy_threads(), 1);
 }
 
 TEST_F(ParallelFor, RefusesAThreadCountOutOfRange) {
