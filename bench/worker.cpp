@@ -20,7 +20,7 @@ class Worker {
     const sm::Json arguments = request.contains("arguments") ? request["arguments"] : sm::Json::object();
     Workload& workload = prepare(request["workload"].as_string(), arguments);
     if (!request.contains("check"))
-      return sm::Json::object({{"seconds", workload.measure(request["seconds"].as_double())}});
+      return sm::Json::object({{"value", workload.measure(request["seconds"].as_double())}});
     sm::Json figures = sm::Json::array();
     if (workload.check)
       for (const double figure : workload.check()) figures.push_back(figure);

@@ -12,7 +12,7 @@
 // of them for a moment at a time, in turn with the peers' programs. Each line
 // of its input is a JSON object, and gets one as its answer:
 //
-//   {"workload": "matmul", "arguments": {"size": 64}, "seconds": 0.3}   {"seconds": 3.1e-6}
+//   {"workload": "matmul", "arguments": {"size": 64}, "seconds": 0.3}   {"value": 3.1e-6}
 //   {"workload": "matmul", "arguments": {"size": 64}, "check": true}    {"check": [0.71]}
 //
 // A failure is {"error": message}. The same program as a command, PROGRAM

@@ -37,7 +37,7 @@ export async function run(workloads) {
       key = wanted
     }
     if (request.check) return { check: await workload.check() }
-    return { seconds: await workload.measure(request.seconds) }
+    return { value: await workload.measure(request.seconds) }
   }
   for await (const line of createInterface({ input: process.stdin })) {
     const result = await answer(JSON.parse(line)).catch((error) => ({ error: String(error) }))

@@ -46,5 +46,6 @@ Workloads pointwise_workloads();
 Workloads matmul_workloads();
 Workloads training_workloads();
 Workloads optimizer_workloads();
+Workloads remote_workloads();
 
 }  // namespace bench

@@ -3,7 +3,9 @@
 //   fma    seconds for one floating-point operation of float32
 //   triad  seconds for one byte of a[i] = b[i] + 3 c[i], as STREAM counts them
 //
-// on {"threads": n} threads; 0: one for each processor.
+// on {"threads": n} threads, 0 meaning one for each processor, and
+//
+//   loopback  seconds for {"bytes": n} over TCP to another process and back
 
 #include <sched.h>
 
@@ -11,7 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "floors/simd/kernels.hpp"
+#include "floors/parts/kernels.hpp"
+#include "floors/parts/loopback.hpp"
 #include "worker.hpp"
 
 namespace bench {
@@ -71,5 +74,5 @@ Workload triad(const sm::Json& arguments) {
 }  // namespace bench
 
 int main(int argc, char** argv) {
-  return bench::run_worker(argc, argv, {{"fma", bench::fma}, {"triad", bench::triad}});
+  return bench::run_worker(argc, argv, {{"fma", bench::fma}, {"triad", bench::triad}, {"loopback", bench::loopback}});
 }

@@ -22,46 +22,44 @@ def agree(row, checks):
         same = len(figures) == len(expected) and all(
             math.isclose(a, b, rel_tol=TOLERANCE) for a, b in zip(figures, expected))
         if not same:
-            complain(f'{row.lines[0].name}: {other} computes {figures} where {label} computes {expected}')
+            complain(f'{row.name}: {other} computes {figures} where {label} computes {expected}')
             return False
     return True
 
 
-def ask(workers, contender, **request):
-    with workers.failing(contender.worker):
-        return workers.get(contender.worker).ask(workload=contender.workload, arguments=contender.arguments, **request)
-
-
-def present(workers, row):
-    """The contenders that are installed and can run this, with their checks."""
+def checks_of(workers, row):
+    """The checks of all contenders that are installed. Failure of our own is one of the row."""
     checks = {}
     for label, contender in row.contenders.items():
-        if workers.get(contender.worker) is None:
+        if not workers.installed(contender):
             continue
         try:
-            checks[label] = ask(workers, contender, check=True)['check']
+            checks[label] = workers.ask(contender, label, check=True)['check']
         except Failure as failure:
-            complain(f'{row.lines[0].name}: {label}: {failure}')
+            complain(f'{row.name}: {label}: {failure}')
+            if label in {line.ours for line in row.lines}:
+                return None
     return checks
 
 
 def run_row(workers, row, turns, scale):
-    """Median seconds by label; None when they don't compute the same."""
-    checks = present(workers, row)
-    if not agree(row, {label: figures for label, figures in checks.items() if figures}):
+    """Median values by label; None when our own fails or they don't compute the same."""
+    checks = checks_of(workers, row)
+    if checks is None or not agree(row, {label: figures for label, figures in checks.items() if figures}):
         return None
     samples = {label: [] for label in checks}
-    for turn in range(-1, turns):  # the first one warms up
+    first = 0 if row.once else -1  # a turn to warm up
+    for turn in range(first, 1 if row.once else turns):
         for label, of_label in samples.items():
             time.sleep(PAUSE)
-            answer = ask(workers, row.contenders[label], seconds=row.seconds * scale)
+            value = workers.ask(row.contenders[label], label, seconds=row.seconds * scale)['value']
             if turn >= 0:
-                of_label.append(answer['seconds'])
-    return {label: statistics.median(of_label) for label, of_label in samples.items() if of_label}
+                of_label.append(value)
+    return {label: statistics.median(of_label) for label, of_label in samples.items()}
 
 
 def results(row, medians):
-    """One dictionary a line, with the keys of the JSON and what the table shows beside."""
+    """One dictionary a line: the keys of the JSON, and what the table shows beside."""
     for line in row.lines:
         convert, higher = UNITS[line.unit]
 
@@ -75,5 +73,5 @@ def results(row, medians):
         yield {
             'json': {'name': line.name, 'value': value(line.ours), 'unit': line.unit, 'higher_is_better': higher,
                      'peer': line.peer, 'peer_value': of_peer},
-            'target': line.target,
+            'target': line.target, 'limit': line.limit,
         }  # yapf: disable

@@ -16,13 +16,21 @@ def ratio_of(line):
     return ratio if line['higher_is_better'] else 1 / ratio
 
 
-def show(result):
-    line, target = result['json'], result['target']
-    ratio = ratio_of(line)
-    verdict = ''
+def verdict_of(result, ratio):
+    target, limit, value = result['target'], result['limit'], result['json']['value']
     if target is not None:
         met = 'not measured' if ratio is None else 'met' if ratio >= target else 'not met'
-        verdict = f'target {target:g}x  {met}'
+        return f'target {target:.3g}x  {met}'
+    if limit is not None:
+        met = 'not measured' if value is None else 'met' if value <= limit else 'not met'
+        return f'at most {limit:g} {result["json"]["unit"]}  {met}'
+    return ''
+
+
+def show(result):
+    line = result['json']
+    ratio = ratio_of(line)
+    verdict = verdict_of(result, ratio)
     peer = f'{figure(line["peer_value"], line["unit"]):>15} {line["peer"]:<12}' if line['peer'] else ''
     times = '' if ratio is None else f'{ratio:.2f}x'
     print(f'{line["name"]:<52} {figure(line["value"], line["unit"]):>15} {peer:<28} {times:>8}  {verdict}'.rstrip(),

@@ -8,6 +8,8 @@ class Contender:
     workload: str
     arguments: dict = field(default_factory=dict)
     work: float | None = None  # units (operations, bytes) in one piece of work; None: as many as the row says
+    server: str | None = None  # gets its port and pid as arguments
+    alone: bool = False  # with a server of its own
 
 
 @dataclass
@@ -18,6 +20,7 @@ class Line:
     peer: str | None = None
     target: float | None = None  # at least that many times as good as the peer
     ours: str = 'shumai'
+    limit: float | None = None  # at most that
 
 
 @dataclass
@@ -26,6 +29,11 @@ class Row:
     lines: list
     work: float = 1
     seconds: float = 0.3  # of one turn
+    once: bool = False  # not in turns: what can't be repeated in one process
+
+    @property
+    def name(self):
+        return self.lines[0].name
 
 
 # A piece of work that takes `seconds`, in a unit, and whether more is better.
@@ -36,11 +44,13 @@ UNITS = {
     'GFLOP/s': (lambda seconds, work: work / seconds * 1e-9, True),
     'GB/s': (lambda seconds, work: work / seconds * 1e-9, True),
     '/s': (lambda seconds, work: work / seconds, True),
+    'B': (lambda size, _: size, False),
+    'MB': (lambda size, _: size * 1e-6, False),
 }
 
 
 def ours(workload, **arguments):
-    return Contender('bench_workloads', workload, arguments)
+    return Contender('workloads', workload, arguments)
 
 
 def pytorch(workload, **arguments):
@@ -133,6 +143,79 @@ def floor_rows():
     yield Row({'shumai': TRIAD}, [Line('STREAM triad', 'GB/s')])
 
 
-def all_rows():
-    for family in (floor_rows, small_rows, pointwise_rows, matmul_rows, hidden_rows, training_rows, optimizer_rows):
-        yield from family()
+def load(server, workload, alone=False, **arguments):
+    return Contender('load', workload, arguments, server=server, alone=alone)
+
+
+def remote_forward_rows():
+    """256 float32 to a model and back. With 32 connections, all are driven by the same program."""
+    yield Row(
+        {'shumai': Contender('workloads', 'remote_forward', server='server'), 'server': load('server', 'latency'),
+         'bare echo': load('echo', 'latency'), 'TCP ping-pong': Contender('floors', 'loopback', {'bytes': 1024})},
+        [Line('remote_forward_1 C++ to C++', 'us', 'bare echo', 1 / 1.2),
+         Line('remote_forward_1 server alone', 'us', 'bare echo', 1 / 1.2, 'server'),
+         Line('remote_forward_1 server alone', 'us', 'TCP ping-pong', None, 'server')])  # yapf: disable
+    for name, server, peer, target in (('C++', 'server', None, 0.85), ('Node', 'node_server', 'node:http', 0.4),
+                                       ('Bun', 'bun_server', 'Bun.serve', 0.4)):
+        contenders = {'shumai': load(server, 'rate', connections=32), 'bare echo': load('echo', 'rate', connections=32)}
+        lines = [Line(f'remote_forward_32 {name}', '/s', 'bare echo', target)]
+        if peer:
+            contenders[peer] = load('node_echo' if name == 'Node' else 'bun_echo', 'rate', connections=32)
+            lines.append(Line(f'remote_forward_32 {name}', '/s', peer))
+        yield Row(contenders, lines)
+
+
+def remote_step_rows():
+    for model, fastapi, rpc in (('scalar', 15, 5), ('matrix', 10, 4)):
+        arguments = {'model': model}
+        contenders = {
+            'shumai': Contender('workloads', 'remote_step', arguments, server='server'),
+            'FastAPI': Contender('fastapi_client', 'remote_step', arguments, server='fastapi'),
+            'PyTorch RPC': Contender('torch_rpc', 'remote_step', arguments),
+        }
+        name = 'remote_step ' + ('scalar' if model == 'scalar' else '512x128 @ 128x8')
+        lines = [Line(f'{name} C++', '/s', 'FastAPI', fastapi), Line(f'{name} C++', '/s', 'PyTorch RPC', rpc)]
+        if model == 'scalar':
+            for runtime, label in (('node', 'Node'), ('bun', 'Bun')):
+                contenders[label] = Contender(runtime, 'remote_step', server=f'{runtime}_server')
+                lines += [Line(f'{name} {label}', '/s', peer, None, label) for peer in ('FastAPI', 'PyTorch RPC')]
+        yield Row(contenders, lines)
+
+
+def remote_copy_rows():
+    size = 64 << 20
+    yield Row(
+        {'shumai': Contender('workloads', 'remote_copy', {'bytes': size}, server='server'),
+         'raw loopback': Contender('floors', 'loopback', {'bytes': size})},
+        [Line('remote_copy 64 MB there and back', 'GB/s', 'raw loopback', 0.7)], work=2 * size)  # yapf: disable
+
+
+def scale_rows():
+    """What many connections, tickets and sessions cost. Of a floor that falls as well, the fall is the kernel's."""
+    for name, server in (('shumai', 'large_server'), ('bare echo', 'echo')):
+        contenders = {f'{count} open': load(server, 'rate', connections=10, open=count) for count in (10, 5000)}
+        yield Row(contenders,
+                  [Line(f'connections 5000 {name}', '/s', '10 open', 0.8 if name == 'shumai' else None, '5000 open')])
+    contenders = {f'{count} tickets': load('large_server', 'latency', alone=True, tickets=count) for count in (0, 100_000)}
+    yield Row(contenders, [Line('live tickets 100000, forward', 'us', '0 tickets', 0.95, '100000 tickets')])
+    growth = {'connections': 32, 'count': 100_000}
+    yield Row({'shumai': load('large_server', 'growth', alone=True, path='/ticket', **growth)},
+              [Line('bytes of a live ticket', 'B', limit=1000)], once=True)
+    yield Row({'shumai': load('large_server', 'growth', alone=True, path='/echo', keeps_session=False, **growth)},
+              [Line('bytes of an idle session', 'B', limit=1000)], once=True)
+
+
+def program_rows():
+    yield Row({'shumai': Contender('program', 'stripped')}, [Line('libshumai stripped', 'MB', limit=6)], once=True)
+    yield Row({'shumai': Contender('program', 'start')}, [Line('start of a server to its first answer', 'ms', limit=30)])
+    yield Row({'shumai': Contender('program', 'resident')}, [Line('resident memory of a server', 'MB', limit=30)])
+
+
+FAMILIES = (floor_rows, small_rows, pointwise_rows, matmul_rows, hidden_rows, training_rows, optimizer_rows,
+            remote_forward_rows, remote_step_rows, remote_copy_rows, scale_rows, program_rows)  # yapf: disable
+
+
+def families():
+    """The rows, in groups after each of which servers and workers may end."""
+    for family in FAMILIES:
+        yield list(family())

@@ -1,11 +1,11 @@
 """The programs that do the work: started at first use, told a line at a time, silent while they wait."""
-import contextlib
 import glob
 import json
 import os
 import shutil
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parent.parent
@@ -19,25 +19,31 @@ class Failure(Exception):
 class Worker:
     """One process that speaks the lines of bench/worker.hpp."""
 
-    def __init__(self, command, environment, cwd=None):
+    def __init__(self, command, environment):
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            command, env=environment, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def line(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise Failure(f'{" ".join(self.process.args)} ended with status {self.process.wait()}')
+        return line
 
     def ask(self, **request):
         try:
             self.process.stdin.write(json.dumps(request) + '\n')
-            line = self.process.stdout.readline()
         except BrokenPipeError:
-            line = ''
-        if not line:
-            raise Failure(f'{self.process.args[0]} ended with status {self.process.wait()}')
-        answer = json.loads(line)
+            pass  # its end shows below
+        answer = json.loads(self.line())
         if 'error' in answer:
             raise Failure(answer['error'])
         return answer
 
     def close(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -46,6 +52,19 @@ class Worker:
         self.process.stdout.close()
 
 
+class Server(Worker):
+    """A process that prints its port and serves until it is told to end."""
+
+    def __init__(self, command, environment):
+        super().__init__(command, environment)
+        self.port = int(self.line())
+
+    def close(self):
+        self.process.terminate()
+        super().close()
+
+
+@lru_cache
 def bun():
     """Bun, on the path or from npm, which may install it for several C libraries; None when none runs here."""
     for path in [shutil.which('bun'), *glob.glob(str(ROOT / 'js' / 'node_modules' / '@oven' / '*' / 'bin' / 'bun'))]:
@@ -54,68 +73,99 @@ def bun():
     return None
 
 
-def python_with(module):
-    """A Python that has `module`; None when there is none."""
+@lru_cache
+def python_with(*modules):
+    """A Python that has all `modules`; None when there is none."""
+    code = f'import importlib.util as u, sys; sys.exit(not all(u.find_spec(m) for m in {modules!r}))'
     for path in dict.fromkeys([sys.executable, '/usr/bin/python3']):
-        if os.path.exists(path):
-            code = f'import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)'
-            if subprocess.run([path, '-c', code], check=False).returncode == 0:
-                return path
+        if os.path.exists(path) and subprocess.run([path, '-c', code], check=False).returncode == 0:
+            return path
     return None
 
 
 class Workers:
-    """All of them by name. `peers` false leaves out what isn't ours."""
+    """All of them, by name and by a label that tells apart those that run twice. `peers` false leaves out what isn't ours."""
 
     def __init__(self, build, threads, peers=True):
-        self.build, self.threads, self.peers = Path(build).resolve(), threads, peers
-        self.running, self.absent = {}, set()
+        self.build, self.peers = Path(build).resolve(), peers
+        self.running = {}
         self.environment = dict(
             os.environ, SHUMAI_ADDON=str(self.build / 'js' / 'shumai.node'), SHUMAI_THREADS=str(threads),
-            OMP_NUM_THREADS=str(threads), PYTHONPATH=str(BENCH / 'peers'))
+            OMP_NUM_THREADS=str(threads), GLOG_minloglevel='2',
+            PYTHONPATH=str(BENCH))
+        self.commands = self.all_commands(str(threads))
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        for worker in self.running.values():
-            worker.close()
+        self.close_all()
 
-    def command(self, name):
-        """What starts worker `name`; None when it isn't installed."""
-        peers = BENCH / 'peers'
-        if name in ('bench_workloads', 'floors'):
-            return self.found([str(self.build / 'bin' / name)])
-        if name in ('node', 'bun'):
-            return self.found([shutil.which('node') if name == 'node' else bun(), str(BENCH / 'tensors.js')])
-        if name == 'tfjs':
-            installed = (BENCH / 'node_modules' / '@tensorflow' / 'tfjs').exists()
-            return self.found([installed and shutil.which('node'), str(peers / 'tfjs.js')])
-        return self.found([python_with('torch'), str(peers / f'{name}.py'), str(self.threads)])
+    def all_commands(self, threads):
+        """What starts each; a None in it means that it isn't installed."""
+        programs, peers, node, torch = self.build / 'bin', BENCH / 'peers', shutil.which('node'), python_with('torch')
+        fastapi = python_with('torch', 'fastapi', 'uvicorn')
+        tfjs = (BENCH / 'node_modules' / '@tensorflow' / 'tfjs').exists()
+        return {
+            'workloads': [programs / 'bench_workloads'],
+            'floors': [programs / 'floors'],
+            'load': [programs / 'http_load'],
+            'program': [sys.executable, BENCH / 'program.py', self.build],
+            'node': [node, BENCH / 'tensors.js'],
+            'bun': [bun(), BENCH / 'tensors.js'],
+            'tfjs': [node if tfjs else None, peers / 'tfjs.js'],
+            'torch_tensors': [torch, peers / 'torch_tensors.py', threads],
+            'torch_rpc': [torch, peers / 'torch_rpc.py', threads],
+            'fastapi_client': [fastapi, peers / 'fastapi_client.py', threads],
+            # Servers.
+            'server': [programs / 'bench_server'],
+            'large_server': [programs / 'bench_server', '--many'],
+            'node_server': [node, BENCH / 'server.js'],
+            'bun_server': [bun(), BENCH / 'server.js'],
+            'echo': [programs / 'http_echo'],
+            'node_echo': [node, peers / 'http_server.js'],
+            'bun_echo': [bun(), peers / 'http_server.js'],
+            'fastapi': [fastapi, peers / 'fastapi_server.py', threads],
+        }
 
-    @staticmethod
-    def found(command):
-        return command if command[0] and os.path.exists(command[0]) else None
+    def installed(self, contender):
+        return all(self.is_installed(name) for name in (contender.worker, contender.server) if name)
 
-    def get(self, name):
-        """The worker, or None where it isn't installed."""
-        if name in self.absent or (name not in ('bench_workloads', 'floors', 'node', 'bun') and not self.peers):
-            return None
-        if name not in self.running:
-            command = self.command(name)
-            if command is None:
-                self.absent.add(name)
-                return None
-            self.running[name] = Worker(command, self.environment)
-        return self.running[name]
+    def is_installed(self, name):
+        command = self.commands[name]
+        is_peer = any('/peers/' in str(part) for part in command)
+        return all(command) and os.path.exists(command[0]) and (self.peers or not is_peer)
 
-    @contextlib.contextmanager
-    def failing(self, name):
-        """A worker that fails is started afresh the next time."""
+    def start(self, kind, key):
+        if key not in self.running:
+            self.running[key] = kind([str(part) for part in self.commands[key[0]]], self.environment)
+        return self.running[key]
+
+    def ask(self, contender, label, **request):
+        """The answer of a contender's worker, about its server if it has one."""
+        arguments = dict(contender.arguments)
+        # Who talks to a server has connections to it, which another contender shouldn't end.
+        key = (contender.worker, label if contender.server else '')
+        if contender.server:
+            server = self.start(Server, (contender.server, label if contender.alone else ''))
+            arguments.update(port=server.port, pid=server.process.pid)
         try:
-            yield
+            return self.start(Worker, key).ask(workload=contender.workload, arguments=arguments, **request)
         except Failure:
-            worker = self.running.pop(name, None)
+            # Started afresh the next time.
+            worker = self.running.pop(key, None)
             if worker:
                 worker.close()
             raise
+
+    def close_servers(self):
+        """And those that are connected to one, first."""
+        connected = [key for key in self.running if key[1] or isinstance(self.running[key], Server)]
+        for key in sorted(connected, key=lambda key: isinstance(self.running[key], Server)):
+            self.running.pop(key).close()
+
+    def close_all(self):
+        self.close_servers()
+        for worker in self.running.values():
+            worker.close()
+        self.running.clear()

@@ -48,7 +48,7 @@ class Worker:
             self.key = key
         if request.get('check'):
             return {'check': self.workload.check()}
-        return {'seconds': self.workload.measure(request['seconds'])}
+        return {'value': self.workload.measure(request['seconds'])}
 
 
 def run(workloads):

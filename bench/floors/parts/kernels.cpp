@@ -1,10 +1,10 @@
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "floors/simd/kernels.cpp"
+#define HWY_TARGET_INCLUDE "floors/parts/kernels.cpp"
 #include <hwy/foreach_target.h>
 // After foreach_target.h, which includes this file once for each target.
 #include <hwy/highway.h>
 
-#include "floors/simd/kernels.hpp"
+#include "floors/parts/kernels.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace bench {

@@ -1,0 +1,65 @@
+// The server of the remote workloads. Prints its port, serves until its input
+// ends.
+//
+//   forward          x times a scalar, trained by optimize
+//   matrix/forward   x [512, 128] times a weight [128, 8], trained by matrix/optimize
+//   echo             x itself
+//   ticket           x itself, and a ticket that holds nothing
+//
+// bench_server --many has no limits on what it keeps for clients.
+#include <cstdio>
+#include <iostream>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "shumai/shumai.hpp"
+
+namespace {
+
+constexpr double kLearningRate = 1e-2;
+
+template <class Model>
+sm::io::Handler trained(Model model) {
+  return [model](sm::User& user, sm::Tensor x) {
+    auto y = model(x);
+    user.set("opt", [y](sm::Tensor jacobian) { sm::optim::sgd(y.backward(jacobian), kLearningRate); });
+    return y;
+  };
+}
+
+sm::io::ServeOptions options_of(bool many) {
+  sm::io::ServeOptions options;
+  options.port = 0;
+  if (!many) return options;
+  constexpr size_t kAll = std::numeric_limits<int32_t>::max();
+  options.limits.max_sessions = options.limits.max_tickets = options.limits.max_tickets_per_session = kAll;
+  options.limits.ticket_lifetime = options.limits.session_lifetime;
+  return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto scalar = sm::scalar(1.718f).requires_grad(true);
+  const auto matrix = sm::zeros({128, 8}).requires_grad(true);
+  const auto optimize = [](sm::User& user, sm::Tensor jacobian) { user.call("opt", jacobian); };
+  const auto server = sm::io::serve(
+      {
+          {"forward", trained([scalar](const sm::Tensor& x) { return x * scalar; })},
+          {"optimize", optimize},
+          {"matrix/forward", trained([matrix](const sm::Tensor& x) { return sm::matmul(x, matrix); })},
+          {"matrix/optimize", optimize},
+          {"echo", [](sm::User&, sm::Tensor x) { return x; }},
+          {"ticket",
+           [](sm::User& user, sm::Tensor x) {
+             user.set("opt", [](sm::Tensor) {});
+             return x;
+           }},
+      },
+      options_of(argc > 1 && std::string_view(argv[1]) == "--many"));
+  std::printf("%d\n", server.port());
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line);) {
+  }
+}
