@@ -25,7 +25,7 @@ class ScriptNode final : public Node {
   std::span<Edge> edges() noexcept override { return edges_; }
   bool is_async() const noexcept override { return true; }
   void backward(const Tensor&, std::span<Tensor>) override {}
-  void visit_saved(const std::function<void(const TensorImpl&)>& visit) const override {
+  void visit_saved(const std::function<void(TensorImpl&)>& visit) const override {
     for (const Tensor& input : inputs_) visit(*input.impl());
     if (output_.defined()) visit(*output_.impl());
   }
