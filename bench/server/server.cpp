@@ -34,6 +34,7 @@ sm::io::ServeOptions options_of(bool many) {
   if (!many) return options;
   constexpr size_t kAll = std::numeric_limits<int32_t>::max();
   options.limits.max_sessions = options.limits.max_tickets = options.limits.max_tickets_per_session = kAll;
+  options.limits.max_connections = kAll;
   options.limits.ticket_lifetime = options.limits.session_lifetime;
   return options;
 }

@@ -1,4 +1,5 @@
 """Runs the contenders of a row in turn, and makes lines of what they took."""
+import dataclasses
 import math
 import statistics
 import sys
@@ -27,35 +28,49 @@ def agree(row, checks):
     return True
 
 
-def checks_of(workers, row):
-    """The checks of all contenders that are installed. Failure of our own is one of the row."""
-    checks = {}
+def takers_of(workers, row):
+    """Label and contender of all that are installed; those that can work in two ways are there twice."""
     for label, contender in row.contenders.items():
-        if not workers.installed(contender):
-            continue
+        if workers.installed(contender):
+            yield label, contender
+            if contender.or_worker:
+                yield label, dataclasses.replace(contender, worker=contender.or_worker)
+
+
+def check_all(workers, row):
+    """Those that can run this; None when our own can't, or they don't compute the same."""
+    checks, able = {}, []
+    for label, contender in takers_of(workers, row):
         try:
-            checks[label] = workers.ask(contender, label, check=True)['check']
+            figures = workers.ask(contender, label, check=True)['check']
         except Failure as failure:
             complain(f'{row.name}: {label}: {failure}')
             if label in {line.ours for line in row.lines}:
                 return None
-    return checks
+            continue
+        able.append((label, contender))
+        if figures:
+            checks[label] = figures
+    return able if agree(row, checks) else None
 
 
 def run_row(workers, row, turns, scale):
-    """Median values by label; None when our own fails or they don't compute the same."""
-    checks = checks_of(workers, row)
-    if checks is None or not agree(row, {label: figures for label, figures in checks.items() if figures}):
+    """Median values by label; None when there is nothing to compare."""
+    takers = check_all(workers, row)
+    if takers is None:
         return None
-    samples = {label: [] for label in checks}
+    samples = [[] for _ in takers]
     first = 0 if row.once else -1  # a turn to warm up
     for turn in range(first, 1 if row.once else turns):
-        for label, of_label in samples.items():
+        for (label, contender), own in zip(takers, samples):
             time.sleep(PAUSE)
-            value = workers.ask(row.contenders[label], label, seconds=row.seconds * scale)['value']
+            value = workers.ask(contender, label, seconds=row.seconds * scale)['value']
             if turn >= 0:
-                of_label.append(value)
-    return {label: statistics.median(of_label) for label, of_label in samples.items()}
+                own.append(value)
+    medians = {}
+    for (label, _), own in zip(takers, samples):
+        medians[label] = min(statistics.median(own), medians.get(label, math.inf))
+    return medians
 
 
 def results(row, medians):

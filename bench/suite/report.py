@@ -31,7 +31,7 @@ def show(result):
     line = result['json']
     ratio = ratio_of(line)
     verdict = verdict_of(result, ratio)
-    peer = f'{figure(line["peer_value"], line["unit"]):>15} {line["peer"]:<12}' if line['peer'] else ''
+    peer = f'{figure(line["peer_value"], line["unit"]):>15} {line["peer"]:<16}' if line['peer'] else ''
     times = '' if ratio is None else f'{ratio:.2f}x'
-    print(f'{line["name"]:<52} {figure(line["value"], line["unit"]):>15} {peer:<28} {times:>8}  {verdict}'.rstrip(),
+    print(f'{line["name"]:<52} {figure(line["value"], line["unit"]):>15} {peer:<32} {times:>8}  {verdict}'.rstrip(),
           flush=True)

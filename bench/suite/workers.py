@@ -115,6 +115,7 @@ class Workers:
             'bun': [bun(), BENCH / 'tensors.js'],
             'tfjs': [node if tfjs else None, peers / 'tfjs.js'],
             'torch_tensors': [torch, peers / 'torch_tensors.py', threads],
+            'torch_passive': ['/usr/bin/env', torch and 'OMP_WAIT_POLICY=passive', torch, peers / 'torch_tensors.py', threads],
             'torch_rpc': [torch, peers / 'torch_rpc.py', threads],
             'fastapi_client': [fastapi, peers / 'fastapi_client.py', threads],
             # Servers.

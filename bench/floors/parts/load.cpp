@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,13 +51,6 @@ int connect_to(int port) {
   return fd;
 }
 
-void allow_many_files() {
-  rlimit files{};
-  ::getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &files);
-}
-
 // The value of a header whose name is in lower case; empty without one.
 std::string_view header_of(std::string_view head, std::string_view name) {
   for (size_t at = head.find("\r\n"); at + 2 < head.size(); at = head.find("\r\n", at + 2)) {
@@ -75,7 +67,6 @@ std::string_view header_of(std::string_view head, std::string_view name) {
 }  // namespace
 
 Load::Load(const LoadSettings& settings) : settings_(settings) {
-  allow_many_files();
   all_.resize(std::max(settings_.open, settings_.connections));
   const std::string request = request_of(settings_, {});
   // A single connection is read with a call that blocks: nothing is cheaper.
@@ -139,6 +130,10 @@ bool Load::receive(Connection& connection) {
     read_header(connection);
   }
   return !connection.waits;
+}
+
+void Load::use(size_t count) {
+  std::erase_if(free_, [count](size_t at) { return at >= count; });
 }
 
 std::vector<double> Load::run(double seconds, size_t requests) {

@@ -32,6 +32,8 @@ class Load {
   // Sends for so many seconds, or so many requests, and waits for the last
   // answer. The seconds that each took, in the order of the answers.
   std::vector<double> run(double seconds, size_t requests = SIZE_MAX);
+  // From now on only the first `count` connections get requests.
+  void use(size_t count);
 
  private:
   using Clock = std::chrono::steady_clock;
