@@ -32,6 +32,10 @@ Workloads small_workloads() {
       {"mul_number", [](const sm::Json&) { return one_operation([a = noise({32}, 1)] { return a * 2.0; }); }},
       {"exp", [](const sm::Json&) { return unary(sm::exp); }},
       {"sum", [](const sm::Json&) { return one_operation([a = noise({32}, 1)] { return sm::sum(a); }); }},
+      {"matmul_8",
+       [](const sm::Json&) {
+         return one_operation([a = noise({8, 8}, 1)] { return sm::matmul(a, a); });
+       }},
       {"scalar_step", scalar_step},
   };
 }

@@ -35,6 +35,10 @@ run({
     const a = noise([32], 1)
     return operation(() => a.sum())
   },
+  matmul_8() {
+    const a = noise([8, 8], 1)
+    return operation(() => a.matmul(a))
+  },
   scalar_step() {
     const weight = sm.scalar(1.5).requireGrad()
     const x = sm.scalar(2)

@@ -46,6 +46,10 @@ await run({
     const a = noise([32], 1)
     return operation(() => tf.sum(a))
   },
+  matmul_8() {
+    const a = noise([8, 8], 1)
+    return operation(() => tf.matMul(a, a))
+  },
   scalar_step() {
     const weight = tf.scalar(1.5)
     const x = tf.scalar(2)

@@ -48,6 +48,11 @@ def sum_():
     return operation(lambda: torch.sum(a))
 
 
+def matmul_8():
+    a = noise([8, 8], 1)
+    return operation(lambda: a @ a)
+
+
 def scalar_step():
     weight = torch.tensor(1.5, requires_grad=True)
     x = torch.tensor(2.0)
@@ -188,7 +193,8 @@ def update(optimizer, size):
 if __name__ == '__main__':
     torch.set_num_threads(int(sys.argv[1]))
     worker.run({
-        'add': add, 'mul_number': mul_number, 'exp': exp, 'sum': sum_, 'scalar_step': scalar_step,
+        'add': add, 'mul_number': mul_number, 'exp': exp, 'sum': sum_, 'matmul_8': matmul_8,
+        'scalar_step': scalar_step,
         'pointwise': pointwise, 'matmul': matmul, 'hidden': hidden, 'mlp_step': mlp_step, 'cnn_step': cnn_step,
         'transformer_step': transformer_step, 'update': update,
     })  # yapf: disable

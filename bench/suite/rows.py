@@ -71,8 +71,8 @@ TRIAD = Contender('floors', 'triad', {'threads': 0}, 1)
 
 def small_rows():
     for name, targets in {'add': (20, 3), 'mul_number': (None, None), 'exp': (None, None), 'sum': (None, None),
-                          'scalar_step': (25, None)}.items():  # yapf: disable
-        label = name if name == 'scalar_step' else name + '_32'
+                          'matmul_8': (None, None), 'scalar_step': (25, None)}.items():  # yapf: disable
+        label = name if name in ('matmul_8', 'scalar_step') else name + '_32'
         yield Row(
             {'shumai': ours(name), 'node': Contender('node', name), 'bun': Contender('bun', name),
              'PyTorch': Contender('torch_tensors', name), 'tfjs': tfjs(name)},
