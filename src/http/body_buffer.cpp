@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t kFirst = 1 << 20;
 constexpr size_t kFirstUnknown = 16 * 1024;
-// Each step copies what has come so far: by fours, a third of the body in all.
+// Of an unknown length; each step copies what has come so far.
 constexpr size_t kFactor = 4;
 
 }  // namespace
@@ -32,8 +32,9 @@ std::span<char> BodyBuffer::space() {
 
 void BodyBuffer::grow(size_t needed) {
   const size_t held = buffer_ ? buffer_->size() : 0;
-  size_t capacity = held ? held * kFactor : known_ ? kFirst : kFirstUnknown;
-  if (known_) capacity = static_cast<size_t>(std::min<uint64_t>(capacity, total_));
+  size_t capacity = held ? held * kFactor : kFirstUnknown;
+  // Who has sent the first part is taken at its word: pages that nothing is written to cost no memory.
+  if (known_) capacity = static_cast<size_t>(held ? total_ : std::min<uint64_t>(kFirst, total_));
   util::BufferRef larger = util::Buffer::allocate(std::max(capacity, needed));
   if (size_) std::memcpy(larger->data(), buffer_->data(), size_);
   buffer_ = std::move(larger);

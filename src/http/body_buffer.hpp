@@ -8,8 +8,9 @@
 
 namespace sm::http {
 
-// Collects a received body in one contiguous, aligned Buffer. Memory grows
-// with the bytes that really arrive: a length that lies costs at most 1 MiB.
+// Collects a received body in one contiguous, aligned Buffer. A length that
+// lies costs at most 1 MiB: the room for the rest is taken when that much has
+// come, and its pages as they are written to.
 class BodyBuffer {
  public:
   // The body will have `total` bytes. Without this call, as many as come.

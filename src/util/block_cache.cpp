@@ -1,7 +1,10 @@
 #include "util/block_cache.hpp"
 
+#include <sys/mman.h>
+
 #include <array>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -25,7 +28,9 @@ constexpr bool kCaches = true;
 constexpr bool kCaches = true;
 #endif
 
-constexpr size_t kLarge = 64 * 1024;                 // from here on, shared by all threads
+constexpr size_t kLarge = 64 * 1024;  // from here on, shared by all threads
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kHuge = 2 * kHugePage;              // from here on, in huge pages where the system has them
 constexpr size_t kFine = 1024;                       // up to here, sizes are multiples of the alignment
 constexpr size_t kMostSmallBytes = size_t{8} << 20;  // that one thread keeps
 constexpr size_t kFineClasses = kFine / kBlockAlignment;
@@ -83,6 +88,13 @@ SharedCache& shared_cache() {
   return *instance;
 }
 
+// Each first touch of a page costs as much as copying two, so a page should be large.
+void ask_for_huge_pages(void* block, size_t bytes) noexcept {
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(block) + kHugePage - 1) / kHugePage * kHugePage;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(block) + bytes) / kHugePage * kHugePage;
+  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+}
+
 void* take_shared(size_t bytes) noexcept {
   SharedCache& cache = shared_cache();
   const std::lock_guard lock(cache.mutex);
@@ -97,7 +109,7 @@ void* take_shared(size_t bytes) noexcept {
 bool keep_shared(void* block, size_t bytes) noexcept {
   SharedCache& cache = shared_cache();
   const std::lock_guard lock(cache.mutex);
-  if (bytes > kMostCachedBlockBytes / 4 || cache.bytes + bytes > kMostCachedBlockBytes) return false;
+  if (bytes > kMostCachedBlockBytes / 4 * 3 || cache.bytes + bytes > kMostCachedBlockBytes) return false;
   try {
     cache.blocks[bytes].push_back(block);
   } catch (const std::bad_alloc&) {  // no room to remember it
@@ -120,7 +132,9 @@ void* allocate_block(size_t& bytes) noexcept {
   } else if (kCaches) {
     if (void* block = take_shared(bytes)) return block;
   }
-  return std::aligned_alloc(kBlockAlignment, bytes);
+  void* block = std::aligned_alloc(kBlockAlignment, bytes);
+  if (block && bytes >= kHuge) ask_for_huge_pages(block, bytes);
+  return block;
 }
 
 void free_block(void* block, size_t bytes) noexcept {
