@@ -1,17 +1,44 @@
 #include "autograd/held.hpp"
 
+#include <algorithm>
+#include <array>
 #include <unordered_set>
 
 #include "tensor/impl.hpp"
 
 namespace sm {
 
+namespace {
+
+// What was seen before: most graphs are small enough to compare with all of it.
+class Seen {
+ public:
+  // True the first time.
+  bool insert(const void* item) {
+    if (few_ < kFew) {
+      if (std::find(first_.begin(), first_.begin() + few_, item) != first_.begin() + few_) return false;
+      first_[few_++] = item;
+      return true;
+    }
+    if (more_.empty()) more_.insert(first_.begin(), first_.end());
+    return more_.insert(item).second;
+  }
+
+ private:
+  static constexpr size_t kFew = 16;
+  std::array<const void*, kFew> first_;
+  size_t few_ = 0;
+  std::unordered_set<const void*> more_;
+};
+
+}  // namespace
+
 std::vector<HeldBlock> held_by(const Tensor& output) {
   std::vector<HeldBlock> held;
-  std::unordered_set<const void*> blocks;
+  Seen blocks;
   const auto keep = [&](TensorImpl& saved) {
     const auto add = [&](const util::Buffer& buffer) {
-      if (blocks.insert(&buffer).second) held.push_back({&buffer, buffer.size(), bool(saved.stands_for)});
+      if (blocks.insert(&buffer)) held.push_back({&buffer, buffer.size(), bool(saved.stands_for)});
     };
     if (const PendingRef pending = saved.pending())
       pending->visit_held(add);
@@ -20,9 +47,9 @@ std::vector<HeldBlock> held_by(const Tensor& output) {
   };
   keep(*output.impl());
   std::vector<Node*> todo;
-  std::unordered_set<const Node*> seen;
+  Seen seen;
   const auto reach = [&](Node* node) {
-    if (node && !node->consumed() && seen.insert(node).second) todo.push_back(node);
+    if (node && !node->consumed() && seen.insert(node)) todo.push_back(node);
   };
   reach(output.impl()->node.get());
   while (!todo.empty()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstring>
 #include <numeric>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include "codec/bytes.hpp"
 #include "codec/json_text.hpp"
+#include "codec/safetensors_scan.hpp"
 #include "shumai/error.hpp"
 #include "shumai/json.hpp"
 #include "tensor/impl.hpp"
@@ -20,11 +22,8 @@ static_assert(std::endian::native == std::endian::little, "elements are written 
 
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kDataAlignment = 64;
+constexpr size_t kUsualHeader = 96;  // bytes of a tensor
 constexpr std::string_view kMetadataKey = "__metadata__";
-
-// In the order of DType.
-constexpr std::string_view kDTypeNames[kDTypeCount] = {"BOOL", "U8",  "I8",  "I16",  "U16", "I32", "U32",
-                                                       "I64",  "U64", "F16", "BF16", "F32", "F64"};
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::kProtocol, "safetensors: " + what); }
 
@@ -36,6 +35,7 @@ size_t natural_alignment(const Tensor& tensor) {
 }
 
 void check_names(const Tensors& tensors) {
+  if (tensors.size() == 1 && tensors.at(0).second.defined() && tensors.at(0).first != kMetadataKey) return;
   std::vector<std::string_view> names;
   names.reserve(tensors.size());
   for (const auto& [name, tensor] : tensors) {
@@ -55,6 +55,7 @@ void check_names(const Tensors& tensors) {
 std::vector<size_t> data_order(const Tensors& tensors) {
   std::vector<size_t> order(tensors.size());
   std::iota(order.begin(), order.end(), size_t{0});
+  if (order.size() == 1) return order;
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     return natural_alignment(tensors.at(a).second) > natural_alignment(tensors.at(b).second);
   });
@@ -74,14 +75,27 @@ void append_metadata(std::string& header, const Metadata& metadata) {
   header += ',';
 }
 
+void append_number(std::string& out, size_t number) {
+  char digits[20];
+  out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+}
+
 void append_info(std::string& header, const Tensors::Entry& entry, size_t begin) {
   const auto& [name, tensor] = entry;
   append_json_string(header, name);
   header += ":{\"dtype\":\"";
-  header += kDTypeNames[static_cast<size_t>(tensor.dtype())];
+  header += kSafetensorsTypes[static_cast<size_t>(tensor.dtype())];
   header += "\",\"shape\":[";
-  for (int i = 0; i < tensor.ndim(); ++i) header += (i ? "," : "") + std::to_string(tensor.shape()[i]);
-  header += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(begin + tensor.nbytes()) + "]},";
+  const Shape& shape = tensor.shape();
+  for (int i = 0; i < shape.size(); ++i) {
+    if (i) header += ',';
+    append_number(header, static_cast<size_t>(shape[i]));
+  }
+  header += "],\"data_offsets\":[";
+  append_number(header, begin);
+  header += ',';
+  append_number(header, begin + tensor.nbytes());
+  header += "]},";
 }
 
 // The padded JSON, without the length before it.
@@ -92,7 +106,9 @@ std::string make_header(const Tensors& tensors, const Metadata& metadata, const 
     begins[position] = next;
     next += tensors.at(position).second.nbytes();
   }
-  std::string header = "{";
+  std::string header;
+  header.reserve(kUsualHeader * (1 + tensors.size()));
+  header = "{";
   if (!metadata.empty()) append_metadata(header, metadata);
   for (size_t i = 0; i < tensors.size(); ++i) append_info(header, tensors.at(i), begins[i]);
   if (header.size() > 1) header.pop_back();
@@ -102,16 +118,9 @@ std::string make_header(const Tensors& tensors, const Metadata& metadata, const 
   return header;
 }
 
-// One tensor as the header describes it.
-struct Info {
-  const std::string* name;
-  DType dtype;
-  Shape shape;
-  size_t begin;
-  size_t end;
-};
+using Info = SafetensorsInfo;
 
-std::string describe(const Info& info) { return "tensor " + quoted(*info.name); }
+std::string describe(const Info& info) { return "tensor " + quoted(info.name); }
 
 const Json& member(const std::string& name, const Json& info, std::string_view key, bool right_type(const Json&),
                    const char* expected) {
@@ -129,15 +138,15 @@ bool is_size_list(const Json& value) {
 bool is_size_pair(const Json& value) { return is_size_list(value) && value.size() == 2; }
 
 DType read_dtype(const std::string& name, const std::string& text) {
-  const auto found = std::find(std::begin(kDTypeNames), std::end(kDTypeNames), text);
-  if (found != std::end(kDTypeNames)) return static_cast<DType>(found - std::begin(kDTypeNames));
+  const auto found = std::find(std::begin(kSafetensorsTypes), std::end(kSafetensorsTypes), text);
+  if (found != std::end(kSafetensorsTypes)) return static_cast<DType>(found - std::begin(kSafetensorsTypes));
   std::string known;
-  for (std::string_view each : kDTypeNames) known += (known.empty() ? "" : ", ") + std::string(each);
+  for (std::string_view each : kSafetensorsTypes) known += (known.empty() ? "" : ", ") + std::string(each);
   fail("tensor " + quoted(name) + " has the dtype " + quoted(text) + ", expected one of " + known);
 }
 
 Info read_info(const std::string& name, const Json& json, size_t data_size) {
-  Info info{&name, read_dtype(name, member(name, json, "dtype", is_text, "a string").as_string()), {}, 0, 0};
+  Info info{name, read_dtype(name, member(name, json, "dtype", is_text, "a string").as_string()), {}, 0, 0};
   const Json& shape = member(name, json, "shape", is_size_list, "a list of sizes");
   if (shape.size() > Dims::kMaxRank)
     fail(describe(info) + " has " + std::to_string(shape.size()) + " dimensions, at most " +
@@ -159,6 +168,7 @@ Info read_info(const std::string& name, const Json& json, size_t data_size) {
 }
 
 void check_coverage(const std::vector<Info>& infos, size_t data_size) {
+  if (infos.size() == 1 && infos[0].begin == 0 && infos[0].end == data_size) return;
   std::vector<const Info*> sorted;
   sorted.reserve(infos.size());
   for (const Info& info : infos) sorted.push_back(&info);
@@ -216,6 +226,21 @@ Json parse_header(std::string_view text, const SafetensorsLimits& limits) {
   }
 }
 
+// Names lie in `header`.
+std::vector<Info> read_infos(const Json& header, size_t data_size, Metadata* metadata,
+                             const SafetensorsLimits& limits) {
+  std::vector<Info> infos;
+  for (const auto& [name, json] : header.as_object()) {
+    if (name == kMetadataKey)
+      read_metadata(json, metadata);
+    else if (infos.size() < limits.max_tensors)
+      infos.push_back(read_info(name, json, data_size));
+    else
+      throw Error(ErrorCode::kTooLarge, "safetensors: more than " + std::to_string(limits.max_tensors) + " tensors");
+  }
+  return infos;
+}
+
 }  // namespace
 
 std::vector<util::Slice> encode_safetensors(const Tensors& tensors, const Metadata& metadata) {
@@ -248,20 +273,16 @@ Tensors decode_safetensors(const util::BufferRef& body, size_t offset, size_t si
     fail(std::to_string(size) + " bytes from " + std::to_string(offset) + " lie outside a buffer of " +
          std::to_string(body->size()));
   const std::string_view text = find_header(body->bytes().subspan(offset, size), limits);
-  const Json header = parse_header(text, limits);
   const size_t data_start = kLengthBytes + text.size();
   std::vector<Info> infos;
-  for (const auto& [name, json] : header.as_object()) {
-    if (name == kMetadataKey)
-      read_metadata(json, metadata);
-    else if (infos.size() < limits.max_tensors)
-      infos.push_back(read_info(name, json, size - data_start));
-    else
-      throw Error(ErrorCode::kTooLarge, "safetensors: more than " + std::to_string(limits.max_tensors) + " tensors");
+  Json header;
+  if (!scan_safetensors_header(text, size - data_start, infos) || infos.size() > limits.max_tensors) {
+    header = parse_header(text, limits);
+    infos = read_infos(header, size - data_start, metadata, limits);
   }
   check_coverage(infos, size - data_start);
   Tensors out;
-  for (const Info& info : infos) out.set(*info.name, make_tensor_at(body, offset + data_start + info.begin, info));
+  for (const Info& info : infos) out.set(info.name, make_tensor_at(body, offset + data_start + info.begin, info));
   return out;
 }
 

@@ -163,6 +163,7 @@ void compress_body(Headers& headers, Body& body) {
 }
 
 bool accepts_zstd(const Headers& headers) {
+  if (!headers.find("Accept-Encoding")) return false;
   double zstd = 0, identity = 0;
   for (const Preference& entry : preferences(headers, "Accept-Encoding")) {
     if (is_zstd(entry.value)) zstd = entry.quality;

@@ -33,6 +33,23 @@ Response overloaded() {
   return response;
 }
 
+Response problem_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return problem(error);
+  } catch (const std::exception& error) {
+    return problem(500, code_name(ErrorCode::kInternal), error.what());
+  } catch (...) {
+    return problem(500, code_name(ErrorCode::kInternal), "the handler threw something that isn't an exception");
+  }
+}
+
+void check_status(const Response& response) {
+  if (response.status < 200 || response.status > 599)
+    throw Error(ErrorCode::kInternal, "the handler answered with status " + std::to_string(response.status));
+}
+
 }  // namespace
 
 ServerState::ServerState(boost::asio::io_context& the_context, Handler the_handler, const Limits& the_limits,
@@ -63,13 +80,7 @@ Connection::~Connection() {
 Task<> Connection::run(std::unique_ptr<Connection> self) {
   bool talks = true;
   if (self->stream_.tls()) talks = co_await self->handshake();
-  // Not `while (a && co_await b)`: g++ 12 awaits b even when a is false.
-  while (talks) {
-    const bool complete = co_await self->read_request();
-    if (!complete) break;
-    const bool open = co_await self->answer();
-    if (!open) break;
-  }
+  if (talks) co_await self->converse();
   if (self->refusal_) co_await self->refuse();
   co_await self->linger();
 }
@@ -98,37 +109,43 @@ Task<bool> Connection::handshake() {
   co_return false;
 }
 
-// True with a complete request in the parser. False when the connection is to
-// end, after refusal_ when there is one.
-Task<bool> Connection::read_request() {
-  reading_ = Phase::kIdle;
-  continued_ = false;
+// One request after another, until the connection is to end, after refusal_
+// when there is one. What needs no waiting takes no coroutine.
+Task<> Connection::converse() {
   io::ErrorInfo error;
   for (;;) {
-    std::span<char> into;
-    try {
-      parse();
-      if (!admit()) co_return false;
-      if (parser_.done()) co_return true;
-      into = read_space();
-    } catch (const Error& failure) {
-      refusal_ = problem(failure);
-      co_return false;
-    }
-    if (!enter_reading()) co_return false;
-    if (!continued_ && begin_ == end_ && parser_.expects_continue()) {
-      continued_ = true;
+    const Next next = advance();
+    if (next == Next::kEnd) co_return;
+    if (next == Next::kRead) {
+      const size_t bytes = co_await stream_.read_some(into_, error);
+      if (!received(bytes, error)) co_return;
+    } else if (next == Next::kContinue) {
       static const Body kNone;
+      continued_ = true;
       const bool told = co_await write("HTTP/1.1 100 Continue\r\n\r\n", kNone);
-      if (!told || !enter_reading()) co_return false;
+      if (!told) co_return;
+    } else {
+      std::optional<Task<Response>> later = begin_answer();
+      if (later) co_await wait_for(std::move(*later));
+      bool written = begin_write();
+      if (!written && !broken_) written = co_await write_rest();
+      if (!written || !keep_alive_) co_return;
     }
-    const size_t bytes = co_await stream_.read_some(into, error);
-    if (watch_.cut() && reading_ != Phase::kIdle && !server_->stopping)
-      refusal_ = problem(408, "timeout", "the request took too long to arrive");
-    broken_ = static_cast<bool>(error);
-    if (error || watch_.cut()) co_return false;
-    received(bytes);
   }
+}
+
+Connection::Next Connection::advance() {
+  try {
+    parse();
+    if (!admit()) return Next::kEnd;
+    if (parser_.done()) return watch_.enter(Phase::kHandler, milliseconds(0)) ? Next::kAnswer : Next::kEnd;
+    into_ = read_space();
+  } catch (const Error& failure) {
+    refusal_ = problem(failure);
+    return Next::kEnd;
+  }
+  if (!enter_reading()) return Next::kEnd;
+  return !continued_ && begin_ == end_ && parser_.expects_continue() ? Next::kContinue : Next::kRead;
 }
 
 void Connection::parse() {
@@ -194,81 +211,113 @@ std::span<char> Connection::read_space() {
   return std::span(input_).subspan(end_);
 }
 
-void Connection::received(size_t bytes) {
+// False when the connection is to end.
+bool Connection::received(size_t bytes, const io::ErrorInfo& error) {
+  const bool cut = watch_.cut();
+  if (cut && reading_ != Phase::kIdle && !server_->stopping)
+    refusal_ = problem(408, "timeout", "the request took too long to arrive");
+  broken_ = static_cast<bool>(error);
+  if (error || cut) return false;
   server_->statistics.bytes_in.fetch_add(bytes, std::memory_order_relaxed);
   if (into_body_) {
     parser_.commit(bytes);
   } else {
     end_ += bytes;
   }
+  return true;
 }
 
-// False when the connection is to be closed.
-Task<bool> Connection::answer() {
-  Request request = parser_.take();
+// The answer comes into response_, or from what is returned.
+std::optional<Task<Response>> Connection::begin_answer() {
+  parser_.take(request_);
   first_ = false;
-  request.peer = peer_;
-  Admission admission = std::exchange(admission_, {});
-  admitted_ = false;
-  request.caller = std::move(admission.caller);
-  const bool head_only = request.method == "HEAD";
-  const int version = request.version;
-  bool keep_alive = request.keep_alive;
+  reading_ = Phase::kIdle;
+  continued_ = false;
+  head_only_ = request_.method == "HEAD";
+  keep_alive_ = request_.keep_alive;
+  request_.peer = peer_;
+  request_.caller = std::move(admission_.caller);
   ++server_->statistics.requests_total;
-  if (!watch_.enter(Phase::kHandler, milliseconds(0))) co_return false;
-
-  Response response;
-  if (admission.answer)
-    response = std::move(*admission.answer);
-  else
-    response = co_await handle(std::move(request));
-  for (const Headers::Field field : admission.headers) response.headers.add_checked(field.name, field.value);
-  keep_alive = keep_alive && !server_->stopping && !response.headers.lists("Connection", "close");
-  head_.clear();
-  append_head(head_, response, version, keep_alive);
-  if (head_only || bodiless(response.status)) response.body.clear();
-  count(response);
-  const bool written = co_await write(head_, response.body);
-  co_return written&& keep_alive;
+  if (admission_.answer) {
+    response_ = std::move(*admission_.answer);
+    return std::nullopt;
+  }
+  slot_.emplace(server_->statistics.requests_in_flight);
+  if (slot_->before >= server_->limits.max_requests_in_flight) {
+    response_ = overloaded();
+    return std::nullopt;
+  }
+  try {
+    Answer answer = server_->handler(std::move(request_));
+    if (auto* later = std::get_if<Task<Response>>(&answer)) return std::move(*later);
+    response_ = std::get<Response>(std::move(answer));
+    check_status(response_);
+  } catch (...) {
+    response_ = problem_of(std::current_exception());
+  }
+  return std::nullopt;
 }
 
-Task<Response> Connection::handle(Request request) {
-  ServerStatistics& statistics = server_->statistics;
-  struct Slot {
-    std::atomic<size_t>& count;
-    const size_t before = count.fetch_add(1);
-    ~Slot() { --count; }
-  } slot{statistics.requests_in_flight};
-  if (slot.before >= server_->limits.max_requests_in_flight) co_return overloaded();
+Task<> Connection::wait_for(Task<Response> answer) {
+  std::exception_ptr failure;
   try {
-    Response response = co_await server_->handler(std::move(request));
-    if (response.status < 200 || response.status > 599)
-      throw Error(ErrorCode::kInternal, "the handler answered with status " + std::to_string(response.status));
-    co_return response;
-  } catch (const Error& error) {
-    co_return problem(error);
-  } catch (const std::exception& error) {
-    co_return problem(500, code_name(ErrorCode::kInternal), error.what());
+    response_ = co_await std::move(answer);
+    check_status(response_);
   } catch (...) {
-    co_return problem(500, code_name(ErrorCode::kInternal), "the handler threw something that isn't an exception");
+    failure = std::current_exception();
   }
+  if (failure) response_ = problem_of(failure);
+}
+
+// True when all of response_ is on its way.
+bool Connection::begin_write() {
+  slot_.reset();
+  request_.body.clear();
+  for (const Headers::Field field : admission_.headers) response_.headers.add_checked(field.name, field.value);
+  admission_ = {};
+  admitted_ = false;
+  keep_alive_ = keep_alive_ && !server_->stopping && !response_.headers.lists("Connection", "close");
+  head_.clear();
+  append_head(head_, response_, request_.version, keep_alive_);
+  if (head_only_ || bodiless(response_.status)) response_.body.clear();
+  count(response_);
+  gather(head_, response_.body, output_);
+  rest_ = output_;
+  const bool written = try_write();
+  if (written) response_.body.clear();
+  return written;
 }
 
 // Most answers fit the socket's buffer and are gone at once.
+bool Connection::try_write() {
+  io::ErrorInfo error;
+  const size_t written = stream_.try_write(rest_, error);
+  server_->statistics.bytes_out.fetch_add(written, std::memory_order_relaxed);
+  io::advance(rest_, written);
+  broken_ = static_cast<bool>(error);
+  return !error && rest_.empty();
+}
+
 Task<bool> Connection::write(std::string_view head, const Body& body) {
   gather(head, body, output_);
-  std::span<boost::asio::const_buffer> rest = output_;
+  rest_ = output_;
+  bool written = try_write();
+  if (!written && !broken_) written = co_await write_rest();
+  co_return written;
+}
+
+Task<bool> Connection::write_rest() {
   io::ErrorInfo error;
-  size_t written = stream_.try_write(rest, error);
-  for (;;) {
+  while (!rest_.empty()) {
+    if (!watch_.enter(Phase::kWrite, server_->limits.write_timeout)) co_return false;
+    const size_t written = co_await stream_.write_some(rest_, error);
     server_->statistics.bytes_out.fetch_add(written, std::memory_order_relaxed);
-    io::advance(rest, written);
+    io::advance(rest_, written);
     broken_ = static_cast<bool>(error);
     if (error) co_return false;
-    if (rest.empty()) co_return true;
-    if (!watch_.enter(Phase::kWrite, server_->limits.write_timeout)) co_return false;
-    written = co_await stream_.write_some(rest, error);
   }
+  response_.body.clear();
+  co_return true;
 }
 
 // Answers what wasn't a proper request.

@@ -42,19 +42,40 @@ class Connection {
   static Task<> run(std::unique_ptr<Connection> self);
 
  private:
+  // What the connection does next.
+  enum class Next : uint8_t { kRead, kContinue, kAnswer, kEnd };
+  // Counts a request among those that run.
+  class Slot {
+   public:
+    explicit Slot(std::atomic<size_t>& count) : count_(count), before(count.fetch_add(1)) {}
+    ~Slot() { --count_; }
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
+
+   private:
+    std::atomic<size_t>& count_;
+
+   public:
+    const size_t before;
+  };
+
   Task<bool> handshake();
-  Task<bool> read_request();
-  Task<bool> answer();
-  Task<Response> handle(Request request);
+  Task<> converse();
+  Task<> wait_for(Task<Response> answer);
   Task<bool> write(std::string_view head, const Body& body);
+  Task<bool> write_rest();
   Task<> refuse();
   Task<> linger();
 
+  Next advance();
   void parse();
   bool admit();
   bool enter_reading();
   std::span<char> read_space();
-  void received(size_t bytes);
+  bool received(size_t bytes, const io::ErrorInfo& error);
+  std::optional<Task<Response>> begin_answer();
+  bool begin_write();
+  bool try_write();
   void count(const Response& response);
 
   const std::shared_ptr<ServerState> server_;
@@ -75,9 +96,17 @@ class Connection {
   Phase reading_ = Phase::kIdle;
   std::chrono::steady_clock::time_point body_start_;
 
+  Request request_;  // being answered; its memory is used again
+  bool head_only_ = false;
+  bool keep_alive_ = true;
+  std::optional<Slot> slot_;
+  Response response_;
+  std::span<char> into_;  // where the next bytes go
+
   std::string head_;
   std::vector<boost::asio::const_buffer> output_;
-  bool admitted_ = false;  // admission_ is the current request's
+  std::span<boost::asio::const_buffer> rest_;  // of output_, to be written
+  bool admitted_ = false;                      // admission_ is the current request's
   Admission admission_;
   std::optional<Response> refusal_;
 };

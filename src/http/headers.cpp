@@ -28,7 +28,10 @@ std::string_view trim(std::string_view text) noexcept {
 }  // namespace
 
 bool iequals(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() && std::ranges::equal(a, b, {}, lower, lower);
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i)
+    if (a[i] != b[i] && lower(a[i]) != lower(b[i])) return false;
+  return true;
 }
 
 bool is_token(std::string_view text) noexcept { return !text.empty() && std::ranges::all_of(text, is_token_char); }
@@ -68,6 +71,11 @@ size_t Headers::erase(std::string_view name) {
   });
 }
 
+void Headers::clear() noexcept {
+  text_.clear();
+  spans_.clear();
+}
+
 Headers::Field Headers::operator[](size_t index) const noexcept {
   const Span& span = spans_[index];
   const std::string_view text(text_);
@@ -75,8 +83,11 @@ Headers::Field Headers::operator[](size_t index) const noexcept {
 }
 
 std::optional<std::string_view> Headers::find(std::string_view name) const noexcept {
-  for (const Field field : *this)
-    if (iequals(field.name, name)) return field.value;
+  for (const Span& span : spans_) {
+    const char* text = text_.data() + span.begin;
+    if (span.name_size == name.size() && iequals({text, name.size()}, name))
+      return std::string_view(text + span.name_size, span.value_size);
+  }
   return std::nullopt;
 }
 
@@ -86,13 +97,14 @@ std::string_view Headers::get(std::string_view name, std::string_view fallback) 
 
 size_t Headers::count(std::string_view name) const noexcept {
   size_t count = 0;
-  for (const Field field : *this) count += iequals(field.name, name);
+  for (const Span& span : spans_)
+    count += span.name_size == name.size() && iequals({text_.data() + span.begin, name.size()}, name);
   return count;
 }
 
 bool Headers::lists(std::string_view name, std::string_view token) const noexcept {
   for (const Field field : *this) {
-    if (!iequals(field.name, name)) continue;
+    if (field.name.size() != name.size() || !iequals(field.name, name)) continue;
     std::string_view rest = field.value;
     while (!rest.empty()) {
       const size_t comma = std::min(rest.find(','), rest.size());

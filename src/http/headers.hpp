@@ -32,6 +32,8 @@ class Headers {
   // For fields that a parser has checked already.
   void add_checked(std::string_view name, std::string_view value);
   size_t erase(std::string_view name);
+  // Keeps the memory for the next fields.
+  void clear() noexcept;
 
   // The first field of that name.
   std::optional<std::string_view> find(std::string_view name) const noexcept;

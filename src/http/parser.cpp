@@ -126,7 +126,19 @@ class Machine {
   explicit Machine(const Limits& limits) : limits_(limits) { restart(); }
 
   void restart() {
+    // Strings that the last message left are written to again.
+    std::string method, target;
+    Headers headers;
+    if (sink_) {
+      method = std::move(sink_->method);
+      target = std::move(sink_->target);
+      headers = std::move(sink_->headers);
+      headers.clear();
+    }
     sink_.emplace(limits_);
+    sink_->method = std::move(method);
+    sink_->target = std::move(target);
+    sink_->headers = std::move(headers);
     stage_ = Stage::kHeader;
     header_bytes_ = 0;
   }
@@ -270,16 +282,21 @@ RequestHead RequestParser::head() const noexcept {
   return {sink.method, sink.target, sink.headers};
 }
 
-Request RequestParser::take() {
+void RequestParser::take(Request& request) {
   auto& sink = state_->sink();
-  Request request;
-  request.method = std::move(sink.method);
-  request.target = std::move(sink.target);
-  request.headers = std::move(sink.headers);
+  std::swap(request.method, sink.method);
+  std::swap(request.target, sink.target);
+  std::swap(request.headers, sink.headers);
   request.body = sink.body.take();
   request.version = sink.version;
   request.keep_alive = sink.keep_alive();
+  request.caller.clear();
   state_->restart();
+}
+
+Request RequestParser::take() {
+  Request request;
+  take(request);
   return request;
 }
 

@@ -48,7 +48,9 @@ class RequestParser {
   // Once header_done(), and until take().
   RequestHead head() const noexcept;
 
-  // The complete request; the parser starts on the next one.
+  // The complete request; the parser starts on the next one. Memory of what
+  // `request` was before is used again.
+  void take(Request& request);
   Request take();
 
  private:

@@ -110,6 +110,13 @@ TEST(RequestParser, LyingLengthCostsNoMemory) {
   EXPECT_LE(util::Buffer::bytes_in_use() - before, size_t{1} << 20);
 }
 
+TEST(RequestParser, ALargeBodyIsMovedOnceAtMost) {
+  RequestParser parser{Limits{}};
+  parser.feed("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n");
+  parser.commit(parser.space().size());
+  EXPECT_EQ(parser.space().size(), size_t{10'000'000} - (1 << 20));
+}
+
 TEST(RequestParser, SpaceTakesTheBodyStraight) {
   RequestParser parser{Limits{}};
   EXPECT_TRUE(parser.space().empty());

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "http/limits.hpp"
 #include "http/message.hpp"
@@ -22,10 +23,14 @@ class TlsServer;
 
 namespace sm::http {
 
-// Answers one request, on a thread of the server's io_context; it may await.
-// A thrown sm::Error becomes a problem+json with its status, any other
+// The response, or what will give it. The quick way saves a coroutine, and the
+// memory of the request, which the connection uses again: only the Task may
+// have moved from it.
+using Answer = std::variant<Response, Task<Response>>;
+// Answers one request, on a thread of the server's io_context; the Task may
+// await. A thrown sm::Error becomes a problem+json with its status, any other
 // exception one with 500.
-using Handler = std::function<Task<Response>(Request)>;
+using Handler = std::function<Answer(Request&&)>;
 
 // What a server decides about a request when it has its header.
 struct Admission {

@@ -68,6 +68,28 @@ TEST(Server, AnswersAndKeepsTheConnection) {
   EXPECT_EQ(server.server.statistics().responses[2], 3u);
 }
 
+TEST(Server, AnAnswerAtOnceSeesNothingOfTheRequestBefore) {
+  TestServer server([](Request&& request) -> Answer {
+    if (request.target == "/throws") throw Error(ErrorCode::kInvalidArgument, "not this");
+    Response response = Response::text(200, body_text(request.body));
+    response.headers.add("X-Seen",
+                         request.method + " " + request.target + " " + std::to_string(request.headers.size()));
+    return response;
+  });
+  RawClient client(server.port);
+  client.send("POST /a/long/target HTTP/1.1\r\nHost: x\r\nX-Secret: 1\r\nContent-Length: 2\r\n\r\nhi" + kGet +
+              "GET /throws HTTP/1.1\r\nHost: x\r\n\r\n" + kGet);
+  const auto first = client.read_answer();
+  EXPECT_THAT(first.head, HasSubstr("X-Seen: POST /a/long/target 3\r\n"));
+  EXPECT_EQ(first.body, "hi");
+  const auto second = client.read_answer();
+  EXPECT_THAT(second.head, HasSubstr("X-Seen: GET /x 1\r\n"));
+  EXPECT_EQ(second.body, "");
+  EXPECT_EQ(client.read_answer().status, 400);
+  EXPECT_EQ(client.read_answer().status, 200);
+  EXPECT_EQ(server.server.statistics().requests_in_flight, 0u);
+}
+
 TEST(Server, RequestOneByteAtATime) {
   TestServer server;
   RawClient client(server.port);

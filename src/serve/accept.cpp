@@ -9,6 +9,8 @@
 namespace sm::io {
 namespace {
 
+constexpr size_t kLongestKnown = 256;
+
 std::string_view type_name(Form::Type type) {
   if (type == Form::Type::kSafetensors) return kSafetensorsType;
   return type == Form::Type::kJson ? kJsonType : kShumaiType;
@@ -61,20 +63,12 @@ Form::Type own_type(const http::Request& request) {
   return is_original(request.headers) ? Form::Type::kShumai : Form::Type::kJson;
 }
 
-}  // namespace
-
-std::string supported_types() {
-  return std::string(kSafetensorsType) + ", " + std::string(kJsonType) + " or " + std::string(kShumaiType) +
-         " (the original Shumai's binary)";
-}
-
-Forms acceptable_forms(const http::Request& request) {
+Forms forms_by_preference(const http::Request& request, Form::Type own) {
   using Type = Form::Type;
   // Of equals the first wins: who names a narrower dtype means it.
   std::array<Form, 5> all{Form{Type::kSafetensors, DType::bf16}, Form{Type::kSafetensors, DType::f16},
                           Form{Type::kSafetensors, DType::f32}, Form{Type::kJson, DType::f32},
                           Form{Type::kShumai, DType::f32}};
-  const Type own = own_type(request);
   std::stable_partition(all.begin(), all.end(), [own](const Form& form) { return form.type == own; });
   std::vector<http::Preference> entries = http::preferences(request.headers, "Accept");
   const bool any = entries.empty();
@@ -89,6 +83,30 @@ Forms acceptable_forms(const http::Request& request) {
                                                std::string(request.headers.get("Accept")) + "\"");
   Forms forms;
   for (const auto& [quality, form] : wanted) forms.push_back(form);
+  return forms;
+}
+
+}  // namespace
+
+std::string supported_types() {
+  return std::string(kSafetensorsType) + ", " + std::string(kJsonType) + " or " + std::string(kShumaiType) +
+         " (the original Shumai's binary)";
+}
+
+Forms acceptable_forms(const http::Request& request) {
+  // Clients ask for the same all the time.
+  struct Known {
+    std::string accept;
+    Form::Type own;
+    Forms forms;
+  };
+  thread_local Known last{"", Form::Type::kJson, {}};
+  const Form::Type own = own_type(request);
+  const bool single = request.headers.count("Accept") == 1;
+  const std::string_view accept = request.headers.get("Accept");
+  if (single && own == last.own && accept == last.accept && !last.forms.empty()) return last.forms;
+  const Forms forms = forms_by_preference(request, own);
+  if (single && accept.size() <= kLongestKnown) last = {std::string(accept), own, forms};
   return forms;
 }
 

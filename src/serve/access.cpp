@@ -41,6 +41,13 @@ std::string host_of(std::string_view authority) {
   return lower(authority.substr(0, authority.find(':')));
 }
 
+// What most requests name, told without parsing an address.
+bool is_plainly_local(std::string_view authority) {
+  for (const std::string_view name : {"127.0.0.1", "localhost"})
+    if (authority.starts_with(name) && (authority.size() == name.size() || authority[name.size()] == ':')) return true;
+  return false;
+}
+
 // What follows "scheme://"; empty when there is none.
 std::string_view authority_of(std::string_view origin) {
   const size_t scheme = origin.find("://");
@@ -257,9 +264,9 @@ void Access::add_cors(std::string_view origin, http::Headers& headers) const {
 // owner points it here), and what browsers say of where a request comes from.
 std::string Access::foreign(const http::RequestHead& head, std::string_view route) const {
   const std::string_view authority = head.headers.get("Host");
-  const std::string host = host_of(authority);
-  if (check_host_ && !authority.empty() && !is_loopback(host) && host != hostname_ &&
-      std::ranges::find(hosts_, host) == hosts_.end())
+  const bool asks = check_host_ && !authority.empty() && !is_plainly_local(authority);
+  const std::string host = asks ? host_of(authority) : std::string();
+  if (asks && !is_loopback(host) && host != hostname_ && std::ranges::find(hosts_, host) == hosts_.end())
     return "requests for the host \"" + host + "\" aren't answered here without a token, since a web page could make " +
            "them; if it is a proxy's name, add it to allowed_hosts";
   if (const auto origin = head.headers.find("Origin")) {

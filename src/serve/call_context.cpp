@@ -4,8 +4,6 @@
 #include <atomic>
 #include <random>
 
-#include <fmt/core.h>
-
 #include "shumai/error.hpp"
 
 namespace sm::io {
@@ -28,6 +26,10 @@ uint64_t random_word() {
     if (const uint64_t word = words()) return word;
 }
 
+void append_hex(std::string& out, uint64_t word) {
+  for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[word >> shift & 15];
+}
+
 }  // namespace
 
 const CallContext* context_of(const boost::asio::any_io_executor& executor) noexcept {
@@ -45,9 +47,20 @@ bool is_traceparent(std::string_view text) noexcept {
 }
 
 std::string next_traceparent(std::string_view parent) {
-  if (is_traceparent(parent))
-    return fmt::format("00{}-{:016x}-{}", parent.substr(2, kTraceEnd - 2), random_word(), parent.substr(53, 2));
-  return fmt::format("00-{:016x}{:016x}-{:016x}-01", random_word(), random_word(), random_word());
+  std::string out = "00-";
+  out.reserve(kLength);
+  if (is_traceparent(parent)) {
+    out += parent.substr(3, kTraceEnd - 3);
+  } else {
+    append_hex(out, random_word());
+    append_hex(out, random_word());
+    parent = {};
+  }
+  out += '-';
+  append_hex(out, random_word());
+  out += '-';
+  out += parent.empty() ? std::string_view("01") : parent.substr(53, 2);
+  return out;
 }
 
 std::string extend_path(std::string_view path, std::string_view step, size_t max_hops) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/container/static_vector.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,7 +22,7 @@ struct Form {
   Type type = Type::kSafetensors;
   DType floats = DType::f32;  // f16 or bf16: what float32 is rounded to in safetensors
 };
-using Forms = std::vector<Form>;  // the wanted first
+using Forms = boost::container::static_vector<Form, 5>;  // the wanted first
 
 // What the original's binary says beside its tensor.
 struct ShumaiMark {

@@ -67,7 +67,7 @@ void add_token(http::Request& request, const http::Url& url, const std::string& 
   if (!std::all_of(token.begin(), token.end(), is_visible))
     throw Error(ErrorCode::kInvalidArgument, "tfetch: a token has visible ASCII characters only");
   if (!token.empty()) request.headers.set("Authorization", "Bearer " + token);
-  if (url.scheme != "http" || is_loopback(url.host) || !request.headers.find("Authorization")) return;
+  if (url.scheme != "http" || !request.headers.find("Authorization") || is_loopback(url.host)) return;
   static std::mutex mutex;
   static std::set<std::string> warned;
   const std::lock_guard lock(mutex);

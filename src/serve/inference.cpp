@@ -202,12 +202,12 @@ Task<http::Response> Server::State::infer(Served& route, const InferenceTarget& 
   request.headers.set("Shumai-Input-Gradient", "none");
   const codec::InferenceRequest asked = decode(request);
   Content input = route.model->bind(asked.inputs, route.handler.takes_names());
-  const TensorInfos given = infos_of(input);
+  const Content given = input;
   const Outcome outcome = co_await inside_logic(route, route.model->route(), request, std::move(input), &target);
   if (outcome.failure) std::rethrow_exception(outcome.failure);
   codec::InferenceResponse answer{route.model->name(), std::to_string(outcome.seen), asked.id,
                                   route.model->choose(outcome.content, asked)};
-  route.model->saw(given, infos_of(outcome.content));
+  route.model->saw(given, outcome.content);
   co_return encode(std::move(answer));
 }
 

@@ -31,8 +31,6 @@ struct InferenceTarget {
 
 // What a message carried, for metadata.
 using TensorInfos = std::vector<InferenceModel::TensorInfo>;
-TensorInfos infos_of(const Content& content);
-
 // A route as a model of the protocol. Thread-safe.
 class ServedModel {
  public:
@@ -52,7 +50,7 @@ class ServedModel {
                                                        const codec::InferenceRequest& request) const;
 
   // A call went well. Sizes that differ between calls become -1.
-  void saw(const TensorInfos& inputs, const TensorInfos& outputs);
+  void saw(const Content& inputs, const Content& outputs);
 
   Json metadata(uint64_t version) const;
 

@@ -73,6 +73,8 @@ class Running {
   Session& session_;
 };
 
+Error already_done() { return Error(ErrorCode::kAlreadyDone, "the ticket is done: its step was taken"); }
+
 // The last update that was made under the ticket.
 uint64_t last_update(const Ticket& ticket) {
   uint64_t last = 0;
@@ -105,55 +107,69 @@ void Server::State::check_wanted(const Pass& pass) const {
                                          std::to_string(patience) + " ms");
 }
 
+std::optional<Server::State::Outcome> Server::State::run_at_once(Pass& pass, Content& input) {
+  check_wanted(pass);
+  pass.context.version = updates.version;
+  if (!find_user(pass)) return run_plain(pass, std::move(input));
+  const Ticket& ticket = *pass.context.ticket;
+  const BodyDigest digest = digest_of(pass.request.headers.get("Content-Type"), http::body_text(pass.request.body));
+  pass.call = earlier_call(pass, digest);
+  if (pass.call && !pass.call->done) return std::nullopt;
+  if (pass.call) return replay(pass);
+  if (ticket.state == Ticket::State::kDone) throw already_done();
+  pass.call = new_call(pass, digest);
+  return run_plain(pass, std::move(input));
+}
+
 Task<std::optional<Server::State::Outcome>> Server::State::open(Pass& pass) {
+  if (!find_user(pass)) co_return std::nullopt;
+  pass.call = co_await claim(pass);
+  if (!pass.call->done) co_return std::nullopt;
+  if (!pass.call->kept && saver) co_await saver->durable(pass.call->sequence);
+  co_return replay(pass);
+}
+
+bool Server::State::find_user(Pass& pass) {
   detail::Request& context = pass.context;
   if (pass.inference) {
     pass.inference->check_version(context.version);
     context.session = Store::passing_session();
     context.session->owner = pass.request.caller;
-    co_return std::nullopt;
+    return false;
   }
   const std::string_view ticket_id = pass.request.headers.get("Shumai-Ticket");
   const std::string_view session_id = pass.request.headers.get("Shumai-Session");
   if (ticket_id.empty()) {
     const bool unnamed = session_id.empty() && pass.request.caller.empty() && !pass.sender.empty();
     context.session = unnamed ? store.named_session(pass.sender) : store.session(session_id, pass.request.caller);
-    co_return std::nullopt;
+    return false;
   }
   context.ticketed = true;
   context.ticket = store.find(ticket_id, session_id, pass.request.caller);
   context.session = context.ticket->session ? context.ticket->session : store.session(session_id, pass.request.caller);
   context.session->last_used = Clock::now();
-  pass.call = co_await claim(pass);
-  if (!pass.call->done) {
-    ++context.ticket->running;
-    context.ticket->state = Ticket::State::kRunning;
-    co_return std::nullopt;
-  }
+  return true;
+}
+
+Server::State::Outcome Server::State::replay(Pass& pass) {
   ++store.statistics().answers_replayed;
-  if (!pass.call->kept) {
-    if (saver) co_await saver->durable(pass.call->sequence);
+  if (!pass.call->kept)
     throw Error(ErrorCode::kAlreadyDone, "the ticket's step was taken; its answer isn't kept any more");
-  }
   Outcome outcome;
   outcome.content = pass.call->answer;
-  outcome.session = context.session->id;
-  outcome.ticket = context.ticket->id;
+  outcome.session = pass.context.session->id;
+  outcome.ticket = pass.context.ticket->id.text();
   outcome.version = pass.call->sequence;
-  co_return outcome;
+  return outcome;
 }
 
 Task<std::shared_ptr<TicketCall>> Server::State::claim(Pass& pass) {
-  Ticket& ticket = *pass.context.ticket;
+  const Ticket& ticket = *pass.context.ticket;
   const BodyDigest digest = digest_of(pass.request.headers.get("Content-Type"), http::body_text(pass.request.body));
-  while (true) {
-    const auto found = ticket.calls.find(pass.name);
-    if (found == ticket.calls.end()) break;
-    const std::shared_ptr<TicketCall> earlier = found->second;
-    if (earlier->body != digest)
-      throw Error(ErrorCode::kUnprocessable,
-                  "the ticket was already used for /" + std::string(pass.name) + " with another body");
+  while (const std::shared_ptr<TicketCall> earlier = earlier_call(pass, digest)) {
     if (earlier->done) co_return earlier;
+    if (!earlier->finished)
+      earlier->finished = std::make_shared<asio::steady_timer>(logic, asio::steady_timer::time_point::max());
     boost::system::error_code ignored;
     co_await earlier->finished->async_wait(
         asio::bind_executor(logic, asio::redirect_error(asio::use_awaitable, ignored)));
@@ -161,15 +177,31 @@ Task<std::shared_ptr<TicketCall>> Server::State::claim(Pass& pass) {
   if (ticket.state == Ticket::State::kDone) {
     // Clients take this for an acknowledgement.
     if (saver) co_await saver->durable(last_update(ticket));
-    throw Error(ErrorCode::kAlreadyDone, "the ticket is done: its step was taken");
+    throw already_done();
   }
+  co_return new_call(pass, digest);
+}
+
+std::shared_ptr<TicketCall> Server::State::earlier_call(const Pass& pass, const BodyDigest& digest) {
+  const Ticket& ticket = *pass.context.ticket;
+  const auto found = ticket.calls.find(pass.name);
+  if (found == ticket.calls.end()) return nullptr;
+  if (found->second->body != digest)
+    throw Error(ErrorCode::kUnprocessable,
+                "the ticket was already used for /" + std::string(pass.name) + " with another body");
+  return found->second;
+}
+
+std::shared_ptr<TicketCall> Server::State::new_call(Pass& pass, const BodyDigest& digest) {
+  Ticket& ticket = *pass.context.ticket;
   if (ticket.state == Ticket::State::kExpired)
     throw Error(ErrorCode::kGone, "the ticket expired while the request waited; forward again");
   auto mine = std::make_shared<TicketCall>();
   mine->body = digest;
-  mine->finished = std::make_shared<asio::steady_timer>(logic, asio::steady_timer::time_point::max());
   ticket.calls.emplace(pass.name, mine);
-  co_return mine;
+  ++ticket.running;
+  ticket.state = Ticket::State::kRunning;
+  return mine;
 }
 
 Content Server::State::admit(Pass& pass, Content input) {
@@ -190,24 +222,42 @@ Content Server::State::admit(Pass& pass, Content input) {
   return scaled(input, 1 / (1 + static_cast<double>(staleness)));
 }
 
+Content Server::State::let_in(Pass& pass, Content input) {
+  if (pass.context.session->running >= options.limits.max_requests_in_flight_per_session)
+    throw Error(ErrorCode::kTooManyRequests, "the session has as many requests running as it may");
+  return admit(pass, std::move(input));
+}
+
 // The end of the handler and what follows from it are one step: nothing else runs between.
 Task<Server::State::Outcome> Server::State::run_handler(Pass& pass, Content input) {
+  if (!pass.route.handler.function().is_async()) co_return run_plain(pass, std::move(input));
   const std::shared_ptr<Session> session = pass.context.session;
   std::exception_ptr refusal;
   std::shared_ptr<const CallContext> call;
   try {
-    if (session->running >= options.limits.max_requests_in_flight_per_session)
-      throw Error(ErrorCode::kTooManyRequests, "the session has as many requests running as it may");
-    input = admit(pass, std::move(input));
-    if (pass.route.handler.function().is_async()) call = context_for(pass);
+    input = let_in(pass, std::move(input));
+    call = context_for(pass);
   } catch (...) {
     refusal = std::current_exception();
   }
   if (refusal) co_return conclude(pass, {}, refusal);
   const Running running(*session);
-  if (!call) co_return run_sync(pass, std::move(input));
   co_return co_await asio::co_spawn(CallExecutor(logic, call), run_async(pass, std::move(input)),
                                     asio::bind_executor(logic, asio::use_awaitable));
+}
+
+Server::State::Outcome Server::State::run_plain(Pass& pass, Content input) {
+  const std::shared_ptr<Session> session = pass.context.session;
+  try {
+    input = let_in(pass, std::move(input));
+  } catch (...) {
+    return conclude(pass, {}, std::current_exception());
+  }
+  const Running running(*session);
+  occupied.store(true, std::memory_order_relaxed);
+  Outcome outcome = run_sync(pass, std::move(input));
+  occupied.store(false, std::memory_order_relaxed);
+  return outcome;
 }
 
 Server::State::Outcome Server::State::run_sync(Pass& pass, Content input) {
@@ -268,11 +318,11 @@ Server::State::Outcome Server::State::conclude(Pass& pass, Content result, std::
     if (saver) saver->updated(outcome.version);
   }
   if (failed && context.ticketed) count_refusal(outcome.failure);
-  sessions = store.sessions();
-  live_tickets = store.live_tickets();
-  ticket_bytes = store.held_bytes();
+  sessions.store(store.sessions(), std::memory_order_relaxed);
+  live_tickets.store(store.live_tickets(), std::memory_order_relaxed);
+  ticket_bytes.store(store.held_bytes(), std::memory_order_relaxed);
   outcome.session = context.session->id;
-  if (context.ticket) outcome.ticket = context.ticket->id;
+  if (context.ticket) outcome.ticket = context.ticket->id.text();
   return outcome;
 }
 

@@ -98,8 +98,6 @@ bool positional(const Tensors& tensors) {
   return true;
 }
 
-}  // namespace
-
 TensorInfos infos_of(const Content& content) {
   TensorInfos infos;
   if (content.empty() || content.is_json()) return infos;
@@ -113,6 +111,20 @@ TensorInfos infos_of(const Content& content) {
   }
   return infos;
 }
+
+// Nothing would be learned from it.
+bool fits(const TensorInfo& known, std::string_view name, const Tensor& x) {
+  if (!x.defined() || known.name != name || known.dtype != x.dtype()) return false;
+  return std::equal(known.shape.begin(), known.shape.end(), x.shape().begin(), x.shape().end(),
+                    [](int64_t size, int64_t now) { return size == now || size == -1; });
+}
+
+void learn(TensorInfos& known, const Content& content) {
+  if (content.is_tensor() && known.size() == 1 && fits(known[0], "0", content.tensor())) return;
+  merge(known, infos_of(content));
+}
+
+}  // namespace
 
 ServedModel::ServedModel(InferenceModel model) : model_(std::move(model)) {
   if (model_.name.empty() || model_.name.find('/') != std::string::npos)
@@ -175,10 +187,10 @@ std::vector<codec::InferenceResponse::Output> ServedModel::choose(const Content&
   return chosen;
 }
 
-void ServedModel::saw(const TensorInfos& inputs, const TensorInfos& outputs) {
+void ServedModel::saw(const Content& inputs, const Content& outputs) {
   const std::lock_guard lock(mutex_);
-  merge(inputs_, inputs);
-  merge(outputs_, outputs);
+  learn(inputs_, inputs);
+  learn(outputs_, outputs);
 }
 
 Json ServedModel::metadata(uint64_t version) const {

@@ -16,6 +16,7 @@
 #include <boost/asio/use_future.hpp>
 
 #include <fmt/core.h>
+#include <hwy/cache_control.h>
 
 #include "http/coding.hpp"
 #include "http/problem.hpp"
@@ -80,6 +81,33 @@ Encoded encode_answer(const Content& content, const Forms& forms, const ShumaiMa
     if (error.code() != ErrorCode::kOutOfRange) throw;
     throw Error(ErrorCode::kNotAcceptable, error.what());
   }
+}
+
+// False when it stays occupied for longer than the microsecond or two that many handlers take: waiting in the queue
+// costs more than that, but only that.
+bool soon_free(const std::atomic<bool>& occupied) {
+  constexpr int kPauses = 48;
+  for (int i = 0; i < kPauses && occupied.load(std::memory_order_relaxed); ++i) hwy::Pause();
+  return !occupied.load(std::memory_order_relaxed);
+}
+
+// Runs `work` inside `logic`, on this thread and before it returns, when nothing else is there. Else not at all: what
+// dispatch() then puts into the queue finds that its time has passed.
+template <class Strand, class Work>
+void enter_at_once(const Strand& logic, Work work) {
+  struct Entry {
+    uint64_t last = 0;
+    uint64_t current = 0;  // the entry that is being made; 0: none
+  };
+  thread_local Entry entry;
+  const uint64_t number = ++entry.last;
+  const uint64_t outer = std::exchange(entry.current, number);
+  asio::dispatch(logic, [own = &entry, number, &work] {
+    if (own != &entry || entry.current != number) return;
+    entry.current = 0;
+    work();
+  });
+  entry.current = outer;
 }
 
 // Null when nothing of it is set.
@@ -186,10 +214,11 @@ std::string_view Server::State::asked_route(std::string_view path) {
   return "v2";
 }
 
-Task<http::Response> Server::State::receive(http::Request request) {
+http::Answer Server::State::receive(http::Request&& request) {
   const bool compress = http::accepts_zstd(request.headers);
-  if (!compress && !request.headers.find("Content-Encoding")) return respond(std::move(request));
-  return respond_coded(std::move(request), compress);
+  if (compress || request.headers.find("Content-Encoding")) return respond_coded(std::move(request), compress);
+  if (std::optional<http::Response> answer = respond_at_once(request)) return std::move(*answer);
+  return respond(std::move(request));
 }
 
 Task<http::Response> Server::State::respond_coded(http::Request request, bool compress) {
@@ -240,14 +269,67 @@ Task<http::Response> Server::State::counted(RouteStatistics& statistics, Task<ht
   std::rethrow_exception(failure);
 }
 
+std::optional<http::Response> Server::State::respond_at_once(http::Request& request) {
+  if (saver || waiting > 0 || !soon_free(occupied)) return std::nullopt;
+  const auto found = routes.find(route_of(request.path()));
+  if (found == routes.end() || found->second.handler.function().is_async()) return std::nullopt;
+  if (request.method != "POST" && request.method != "GET") return std::nullopt;
+  RouteStatistics& statistics = found->second.statistics;
+  const auto begin = Clock::now();
+  ++statistics.requests;
+  std::exception_ptr failure;
+  try {
+    std::optional<http::Response> response = answer_at_once(found->second, found->first, request);
+    if (response)
+      statistics.count_answer(response->status, Clock::now() - begin);
+    else
+      --statistics.requests;
+    return response;
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  statistics.count_answer(status_of(failure), Clock::now() - begin);
+  std::rethrow_exception(failure);
+}
+
+std::optional<http::Response> Server::State::answer_at_once(Served& route, std::string_view name,
+                                                            const http::Request& request) {
+  const Forms forms = acceptable_forms(request);
+  ShumaiMark mark;
+  Content input = decode_content(request.headers, request.body, true, &mark);
+  const Content given = route.model ? input : Content();
+  Pass pass{route,   name,    request,        Clock::now(), {store, request.headers, nullptr, nullptr},
+            nullptr, nullptr, sender_of(mark)};
+  if (request.peer) pass.context.peer_name = &request.peer->name;
+  std::optional<Outcome> outcome;
+  soon_free(occupied);
+  enter_at_once(logic, [&] {
+    occupied.store(true, std::memory_order_relaxed);
+    try {
+      outcome = run_at_once(pass, input);
+    } catch (...) {
+      outcome.emplace().failure = std::current_exception();
+    }
+    occupied.store(false, std::memory_order_relaxed);
+  });
+  if (!outcome) return std::nullopt;
+  if (outcome->failure) std::rethrow_exception(outcome->failure);
+  return compose(route, *outcome, given, forms, std::move(mark));
+}
+
 Task<http::Response> Server::State::respond_to_route(Served& route, std::string_view name, http::Request request) {
   const Forms forms = acceptable_forms(request);
   ShumaiMark mark;
   Content input = decode_content(request.headers, request.body, true, &mark);
-  const TensorInfos given = route.model ? infos_of(input) : TensorInfos();
+  const Content given = route.model ? input : Content();
   const Outcome outcome = co_await inside_logic(route, name, request, std::move(input), nullptr, sender_of(mark));
   if (outcome.failure) std::rethrow_exception(outcome.failure);
-  if (route.model) route.model->saw(given, infos_of(outcome.content));
+  co_return compose(route, outcome, given, forms, std::move(mark));
+}
+
+http::Response Server::State::compose(Served& route, const Outcome& outcome, const Content& given, const Forms& forms,
+                                      ShumaiMark mark) {
+  if (route.model) route.model->saw(given, outcome.content);
   mark.requires_grad = outcome.differentiable;
   mark.props.clear();
   Encoded encoded = encode_answer(outcome.content, forms, mark);
@@ -256,7 +338,7 @@ Task<http::Response> Server::State::respond_to_route(Served& route, std::string_
   if (!encoded.type.empty()) response.headers.add_checked("Content-Type", encoded.type);
   response.headers.add_checked("Shumai-Session", outcome.session);
   if (!outcome.ticket.empty()) response.headers.add_checked("Shumai-Ticket", outcome.ticket);
-  co_return response;
+  return response;
 }
 
 // Not by co_spawn, whose result would queue up behind the requests that wait for `logic`.

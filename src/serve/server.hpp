@@ -18,6 +18,7 @@
 #include "optim/guard.hpp"
 #include "serve/access.hpp"
 #include "serve/call_context.hpp"
+#include "serve/content.hpp"
 #include "serve/inference.hpp"
 #include "serve/meters.hpp"
 #include "serve/request.hpp"
@@ -73,12 +74,18 @@ struct Server::State {
   // --- server.cpp ---
   // The route by whose name a token opens this path: a model's own for its endpoints under /v2.
   std::string_view asked_route(std::string_view path);
+  http::Answer receive(http::Request&& request);
   // Takes the request's coding off, and puts one on the answer.
-  Task<http::Response> receive(http::Request request);
   Task<http::Response> respond_coded(http::Request request, bool compress);
   Task<http::Response> respond(http::Request request);
+  // Without a coroutine, where nothing has to be waited for: the handler is a plain function, `logic` is free, and no
+  // other request is in the way. Nothing otherwise, with the request as it was.
+  std::optional<http::Response> respond_at_once(http::Request& request);
+  std::optional<http::Response> answer_at_once(Served& route, std::string_view name, const http::Request& request);
   static Task<http::Response> counted(RouteStatistics& statistics, Task<http::Response> answer);
   Task<http::Response> respond_to_route(Served& route, std::string_view name, http::Request request);
+  http::Response compose(Served& route, const Outcome& outcome, const Content& given, const Forms& forms,
+                         ShumaiMark mark);
   // Enters `logic`, runs the route there, and leaves again.
   Task<Outcome> inside_logic(Served& route, std::string_view name, const http::Request& request, Content input,
                              const InferenceTarget* inference = nullptr, std::string sender = {});
@@ -98,13 +105,25 @@ struct Server::State {
   Task<Outcome> run_route(Pass& pass, Content input);
   // Throws when nobody waits for the answer any more.
   void check_wanted(const Pass& pass) const;
+  // As run_route. Nothing when something has to be waited for.
+  std::optional<Outcome> run_at_once(Pass& pass, Content& input);
   // Finds ticket and session. The outcome when the call was made before.
   Task<std::optional<Outcome>> open(Pass& pass);
+  // True when the request carries a ticket.
+  bool find_user(Pass& pass);
   // The call of this route under its ticket: done when it was made before, else ours to make.
   Task<std::shared_ptr<TicketCall>> claim(Pass& pass);
+  // Another's; null when there is none. Throws Error (kUnprocessable) when it had another body.
+  std::shared_ptr<TicketCall> earlier_call(const Pass& pass, const BodyDigest& digest);
+  std::shared_ptr<TicketCall> new_call(Pass& pass, const BodyDigest& digest);
+  // The stored answer of a call that is done. Throws Error (kAlreadyDone) when it isn't kept.
+  Outcome replay(Pass& pass);
   // `input` as the staleness policy and the guard let it through. Throws Error (kStale, kUnprocessable).
   Content admit(Pass& pass, Content input);
   Task<Outcome> run_handler(Pass& pass, Content input);
+  // Throws when the handler may not run.
+  Content let_in(Pass& pass, Content input);
+  Outcome run_plain(Pass& pass, Content input);
   Outcome run_sync(Pass& pass, Content input);
   Task<Outcome> run_async(Pass& pass, Content input);
   Outcome conclude(Pass& pass, Content result, std::exception_ptr failure);
@@ -136,7 +155,8 @@ struct Server::State {
 
   UpdateStatistics updates;
   std::atomic<size_t> sessions{0}, live_tickets{0}, finished_tickets{0}, ticket_bytes{0};  // copies of the store's
-  std::atomic<size_t> waiting{0};  // requests on their way into `logic`
+  std::atomic<size_t> waiting{0};     // requests on their way into `logic`
+  std::atomic<bool> occupied{false};  // a plain handler runs: there is no entering `logic` at once
   std::atomic<bool> ready{false};
   const std::chrono::steady_clock::time_point started;
   uint16_t port = 0;

@@ -1,34 +1,92 @@
 #include "serve/store.hpp"
 
 #define XXH_INLINE_ALL
+#include <pthread.h>
 #include <sys/random.h>
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cstring>
+#include <span>
 #include <utility>
 
 #include "shumai/error.hpp"
 
 namespace sm::io {
 
-std::string random_id() {
-  std::array<unsigned char, 16> bytes;
-  for (size_t filled = 0; filled < bytes.size();) {
-    const ssize_t got = getrandom(bytes.data() + filled, bytes.size() - filled, 0);
+namespace {
+
+// The forks that made this process: a child must not give out its parent's numbers.
+std::atomic<uint32_t> forks{0};
+
+void fill_with_random(std::span<unsigned char> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
     if (got > 0)
-      filled += static_cast<size_t>(got);
+      bytes = bytes.subspan(static_cast<size_t>(got));
     else if (errno != EINTR)
       throw Error(ErrorCode::kInternal, "the system has no random bytes");
   }
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(32);
-  for (unsigned char byte : bytes) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
 }
+
+// The system's random bytes, a page at a time: the call costs more than all else about a ticket.
+class RandomPool {
+ public:
+  TicketId take() {
+    if (left_ < sizeof(TicketId) || forks_ != forks) refill();
+    TicketId id;
+    unsigned char* from = bytes_.data() + bytes_.size() - left_;
+    std::memcpy(&id, from, sizeof id);
+    explicit_bzero(from, sizeof id);
+    left_ -= sizeof id;
+    return id;
+  }
+
+ private:
+  void refill() {
+    static const int registered = pthread_atfork(nullptr, nullptr, [] { ++forks; });
+    if (registered != 0) throw Error(ErrorCode::kInternal, "can't watch for forks");
+    forks_ = forks;
+    left_ = 0;
+    fill_with_random(bytes_);
+    left_ = bytes_.size();
+  }
+
+  std::array<unsigned char, 2048> bytes_;
+  size_t left_ = 0;
+  uint32_t forks_ = 0;
+};
+
+}  // namespace
+
+TicketId TicketId::random() {
+  thread_local RandomPool pool;
+  return pool.take();
+}
+
+std::optional<TicketId> TicketId::parse(std::string_view text) {
+  if (text.size() != 32) return std::nullopt;
+  uint64_t words[2] = {};
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit && (c < 'a' || c > 'f')) return std::nullopt;
+    words[i / 16] = words[i / 16] << 4 | static_cast<uint64_t>(digit ? c - '0' : c - 'a' + 10);
+  }
+  return TicketId{words[0], words[1]};
+}
+
+std::string TicketId::text() const {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out(32, '0');
+  for (size_t i = 0; i < 16; ++i) {
+    out[15 - i] = kDigits[high >> 4 * i & 15];
+    out[31 - i] = kDigits[low >> 4 * i & 15];
+  }
+  return out;
+}
+
+std::string random_id() { return TicketId::random().text(); }
 
 BodyDigest digest_of(std::string_view type, std::string_view body) {
   const XXH64_hash_t seed = XXH3_64bits(type.data(), type.size());
@@ -37,6 +95,9 @@ BodyDigest digest_of(std::string_view type, std::string_view body) {
 }
 
 Store::~Store() {
+  live_.clear();
+  finished_.clear();
+  for (auto& [id, session] : sessions_) session->tickets.clear();
   // A stored function may hold its own user's ticket: cut such rings.
   for (auto& [id, ticket] : tickets_) release(*ticket);
   for (auto& [id, session] : sessions_) session->latest.clear();
@@ -46,7 +107,7 @@ std::shared_ptr<Session> Store::session(std::string_view id, std::string_view ow
   const Clock::time_point now = Clock::now();
   if (id.empty()) id = owner;
   if (!id.empty())
-    if (const auto found = sessions_.find(std::string(id)); found != sessions_.end() && found->second->owner == owner) {
+    if (const auto found = sessions_.find(id); found != sessions_.end() && found->second->owner == owner) {
       found->second->last_used = now;
       return found->second;
     }
@@ -68,7 +129,8 @@ std::shared_ptr<Session> Store::named_session(const std::string& name) {
     return found->second;
   }
   auto fresh = sessions_.extract(session({}, {})->id);
-  fresh.key() = fresh.mapped()->id = name;
+  fresh.mapped()->id = name;
+  fresh.key() = fresh.mapped()->id;
   return sessions_.insert(std::move(fresh)).position->second;
 }
 
@@ -88,7 +150,8 @@ void Store::let_go(Session& session, Ticket* ticket) {
 }
 
 std::shared_ptr<Ticket> Store::find(std::string_view id, std::string_view session_id, std::string_view owner) {
-  const auto found = tickets_.find(std::string(id));
+  const std::optional<TicketId> known = TicketId::parse(id);
+  const auto found = known ? tickets_.find(*known) : tickets_.end();
   if (found == tickets_.end() || (found->second->running == 0 && found->second->expires <= Clock::now()))
     throw Error(ErrorCode::kGone, "the ticket is unknown here: it expired, or the server was restarted; forward again");
   const std::shared_ptr<Session>& session = found->second->session;
@@ -122,12 +185,12 @@ std::shared_ptr<Ticket> Store::mint(const std::shared_ptr<Session>& session, uin
     if (Ticket* oldest = oldest_idle(*session, nullptr)) evict(*oldest);
   check_room(now);
   auto ticket = std::make_shared<Ticket>();
-  ticket->id = random_id();
+  ticket->id = TicketId::random();
   ticket->session = session;
   ticket->version = version;
   ticket->expires = now + limits_.ticket_lifetime;
-  ticket->in_session = session->tickets.insert(session->tickets.end(), ticket.get());
-  ticket->in_age = live_.insert(live_.end(), ticket.get());
+  session->tickets.push_back(*ticket);
+  live_.push_back(*ticket);
   tickets_.emplace(ticket->id, ticket);
   ++statistics_.tickets_minted;
   return ticket;
@@ -152,9 +215,9 @@ void Store::hold(Ticket& ticket, std::vector<HeldBlock> blocks) {
   }
 }
 
-Ticket* Store::oldest_idle(const Session& session, const Ticket* except) {
-  for (Ticket* ticket : session.tickets)
-    if (ticket->running == 0 && ticket != except) return ticket;
+Ticket* Store::oldest_idle(Session& session, const Ticket* except) {
+  for (Ticket& ticket : session.tickets)
+    if (ticket.running == 0 && &ticket != except) return &ticket;
   return nullptr;
 }
 
@@ -177,8 +240,8 @@ void Store::release(Ticket& ticket) {
 }
 
 void Store::leave_live(Ticket& ticket) {
-  ticket.session->tickets.erase(ticket.in_session);
-  live_.erase(ticket.in_age);
+  ticket.session->tickets.erase(ticket.session->tickets.iterator_to(ticket));
+  live_.erase(live_.iterator_to(ticket));
 }
 
 void Store::finish(Ticket& ticket) {
@@ -187,9 +250,9 @@ void Store::finish(Ticket& ticket) {
   leave_live(ticket);
   ticket.state = Ticket::State::kDone;
   ticket.expires = Clock::now() + limits_.finished_lifetime;
-  ticket.in_age = finished_.insert(finished_.end(), &ticket);
+  finished_.push_back(ticket);
   ++statistics_.tickets_done;
-  if (finished_.size() > limits_.max_finished_tickets) expire(*finished_.front());
+  if (finished_.size() > limits_.max_finished_tickets) expire(finished_.front());
 }
 
 void Store::evict(Ticket& ticket) {
@@ -203,7 +266,7 @@ void Store::expire(Ticket& ticket) {
   // A call that is running holds what it needs itself.
   release(ticket);
   if (ticket.state == Ticket::State::kDone) {
-    finished_.erase(ticket.in_age);
+    finished_.erase(finished_.iterator_to(ticket));
   } else {
     ++statistics_.tickets_expired;
     leave_live(ticket);
@@ -255,8 +318,8 @@ FinishedTickets Store::finished() const {
   size_t answers = 0, bytes = 0;
   // The latest first: they are what a retry after a crash asks for.
   for (auto at = finished_.rbegin(); at != finished_.rend() && out.size() < kTickets; ++at) {
-    FinishedTicket ticket{(*at)->id, {}};
-    for (const auto& [route, call] : (*at)->calls) {
+    FinishedTicket ticket{at->id.text(), {}};
+    for (const auto& [route, call] : at->calls) {
       if (!call->done) continue;
       bytes += call->answer_bytes;
       answers += call->answer_bytes > 0;
@@ -271,12 +334,14 @@ FinishedTickets Store::finished() const {
 
 void Store::restore(const FinishedTickets& finished) {
   for (const FinishedTicket& known : finished) {
+    const std::optional<TicketId> id = TicketId::parse(known.id);
+    if (!id) continue;
     auto ticket = std::make_shared<Ticket>();
-    ticket->id = known.id;
+    ticket->id = *id;
     ticket->state = Ticket::State::kDone;
     ticket->expires = Clock::now() + limits_.finished_lifetime;
     if (!tickets_.emplace(ticket->id, ticket).second) continue;
-    ticket->in_age = finished_.insert(finished_.end(), ticket.get());
+    finished_.push_back(*ticket);
     for (const FinishedTicket::Call& done : known.calls) {
       auto call = std::make_shared<TicketCall>();
       call->body = done.body;
@@ -288,11 +353,11 @@ void Store::restore(const FinishedTickets& finished) {
 }
 
 void Store::sweep(Clock::time_point now) {
-  for (auto at = live_.begin(); at != live_.end() && (*at)->expires <= now;) {
-    Ticket& ticket = **at++;
+  for (auto at = live_.begin(); at != live_.end() && at->expires <= now;) {
+    Ticket& ticket = *at++;
     if (ticket.running == 0) expire(ticket);
   }
-  while (!finished_.empty() && finished_.front()->expires <= now) expire(*finished_.front());
+  while (!finished_.empty() && finished_.front().expires <= now) expire(finished_.front());
   make_room_for_answers(now);
   std::erase_if(sessions_, [&](const auto& item) {
     const Session& session = *item.second;

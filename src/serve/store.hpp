@@ -4,11 +4,14 @@
 #include <array>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/container/flat_map.hpp>
+#include <boost/intrusive/list.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <chrono>
 #include <deque>
-#include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -51,25 +54,15 @@ namespace sm::io {
 
 using Clock = std::chrono::steady_clock;
 
+struct Session;
 struct Ticket;
 
 // What user.set() kept.
 struct Entry {
-  std::any value;
-  Ticket* ticket = nullptr;  // whose end takes the entry out of the session as well
+  std::shared_ptr<const std::any> value;  // shared by the ticket and its session
+  Ticket* ticket = nullptr;               // whose end takes the entry out of the session as well
 };
-using Slots = std::map<std::string, Entry, std::less<>>;
-
-struct Session {
-  std::string id;
-  std::string owner;  // the token's name; no other finds it. Empty without tokens.
-  Slots latest;
-  Clock::time_point last_used;
-  std::list<Ticket*> tickets;  // live ones, oldest first
-  size_t bytes = 0;            // that their graphs hold, weights apart
-  size_t running = 0;          // requests being handled
-  bool passing = false;        // of one inference: the store doesn't know it, nor its tickets
-};
+using Slots = boost::container::flat_map<std::string, Entry, std::less<>>;
 
 // One route called under a ticket.
 struct TicketCall {
@@ -78,14 +71,32 @@ struct TicketCall {
   bool kept = false;  // the answer
   Content answer;
   size_t answer_bytes = 0;
-  uint64_t sequence = 0;                                // of the update that has to be durable before it is answered
-  std::shared_ptr<boost::asio::steady_timer> finished;  // while the call runs
+  uint64_t sequence = 0;  // of the update that has to be durable before it is answered
+  // While the call runs, when another request waits for its end, which destroys it.
+  std::shared_ptr<boost::asio::steady_timer> finished;
+};
+
+// 128 random bits; as text 32 lower-case hexadecimal digits.
+struct TicketId {
+  uint64_t high = 0;
+  uint64_t low = 0;
+
+  static TicketId random();
+  static std::optional<TicketId> parse(std::string_view text);
+  std::string text() const;
+  friend bool operator==(const TicketId&, const TicketId&) = default;
+
+  struct Hash {
+    using is_avalanching = void;
+    size_t operator()(const TicketId& id) const noexcept { return id.low; }
+  };
 };
 
 struct Ticket {
   enum class State : uint8_t { kMinted, kCaptured, kRunning, kDone, kExpired };
+  using Hook = boost::intrusive::list_member_hook<>;
 
-  std::string id;
+  TicketId id;
   std::shared_ptr<Session> session;  // null for one that was restored
   State state = State::kMinted;
   int running = 0;       // requests; it doesn't expire while there are any
@@ -95,8 +106,23 @@ struct Ticket {
   std::vector<HeldBlock> held;
   size_t bytes = 0;  // of those that aren't weights
   Clock::time_point expires;
-  std::list<Ticket*>::iterator in_session;  // while it is live
-  std::list<Ticket*>::iterator in_age;
+  Hook in_session;  // while it is live
+  Hook in_age;      // among the live, or those that are done
+};
+template <Ticket::Hook Ticket::*kHook>
+using TicketList = boost::intrusive::list<Ticket, boost::intrusive::member_hook<Ticket, Ticket::Hook, kHook>>;
+using TicketsOfSession = TicketList<&Ticket::in_session>;
+using TicketsByAge = TicketList<&Ticket::in_age>;
+
+struct Session {
+  std::string id;
+  std::string owner;  // the token's name; no other finds it. Empty without tokens.
+  Slots latest;
+  Clock::time_point last_used;
+  TicketsOfSession tickets;  // live ones, oldest first
+  size_t bytes = 0;          // that their graphs hold, weights apart
+  size_t running = 0;        // requests being handled
+  bool passing = false;      // of one inference: the store doesn't know it, nor its tickets
 };
 
 // Thread-safe to read.
@@ -174,7 +200,7 @@ class Store {
   };
 
   // The session's oldest ticket that no request uses, other than `except`; null when there is none.
-  static Ticket* oldest_idle(const Session& session, const Ticket* except);
+  static Ticket* oldest_idle(Session& session, const Ticket* except);
   void evict(Ticket& ticket);
   void release(Ticket& ticket);
   void leave_live(Ticket& ticket);
@@ -182,11 +208,12 @@ class Store {
   void make_room_for_answers(Clock::time_point now);
 
   const ServeLimits limits_;
-  std::unordered_map<std::string, std::shared_ptr<Session>> sessions_;
-  std::unordered_map<std::string, std::shared_ptr<Ticket>> tickets_;
-  std::list<Ticket*> live_;      // oldest first, so the next to expire
-  std::list<Ticket*> finished_;  // the first that was done first
-  std::unordered_map<const void*, Held> held_;
+  std::unordered_map<std::string_view, std::shared_ptr<Session>> sessions_;  // by their own ids
+  // Of many entries few are in a cache: what is looked up lies in one piece.
+  boost::unordered_flat_map<TicketId, std::shared_ptr<Ticket>, TicketId::Hash> tickets_;
+  TicketsByAge live_;      // oldest first, so the next to expire
+  TicketsByAge finished_;  // the first that was done first
+  boost::unordered_flat_map<const void*, Held> held_;
   size_t held_bytes_ = 0;
   std::deque<Kept> answers_;  // oldest first
   size_t answer_bytes_ = 0;

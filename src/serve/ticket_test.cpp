@@ -1,3 +1,4 @@
+#include "serve/store.hpp"
 #include "serve/testing.hpp"
 
 namespace sm::io {
@@ -36,6 +37,18 @@ struct Square {
   bool fail = false;
   Server server;
 };
+
+TEST(Ticket, IsKnownByItsOwnTextOnly) {
+  const std::string text = random_id();
+  ASSERT_EQ(text.size(), 32u);
+  const std::optional<TicketId> id = TicketId::parse(text);
+  ASSERT_TRUE(id);
+  EXPECT_EQ(id->text(), text);
+  EXPECT_EQ(TicketId::parse("00112233445566778899aabbccddeeff")->text(), "00112233445566778899aabbccddeeff");
+  for (const std::string_view other : {"", "00112233445566778899aabbccddeef", "00112233445566778899AABBCCDDEEFF",
+                                       "00112233445566778899aabbccddeef ", "0x112233445566778899aabbccddeeff"})
+    EXPECT_FALSE(TicketId::parse(other)) << other;
+}
 
 TEST(Ticket, EachOfEightForwardsInFlightFindsItsOwnGraphInAnyOrder) {
   Square model;

@@ -22,8 +22,9 @@ void User::store(std::string_view key, std::any value, bool owned_by_ticket) {
   Ticket* owner = owned_by_ticket && ticket.state != Ticket::State::kExpired ? &ticket : nullptr;
   if (owned_by_ticket && !owner) return;
   request_.captured = request_.captured || owned_by_ticket;
-  ticket.own.insert_or_assign(std::string(key), Entry{value, owner});
-  request_.session->latest.insert_or_assign(std::string(key), Entry{std::move(value), owner});
+  const auto shared = std::make_shared<const std::any>(std::move(value));
+  ticket.own.insert_or_assign(std::string(key), Entry{shared, owner});
+  request_.session->latest.insert_or_assign(std::string(key), Entry{shared, owner});
 }
 
 namespace {
@@ -49,7 +50,7 @@ void User::erase(std::string_view key) {
 }
 
 const std::any& User::find_checked(std::string_view key) const {
-  if (const Entry* entry = visible(request_, key)) return entry->value;
+  if (const Entry* entry = visible(request_, key)) return *entry->value;
   throw Error(ErrorCode::kNotFound,
               "user: nothing is stored under \"" + std::string(key) + "\" for this " +
                   (request_.ticketed ? "ticket" : "session; did a forward come before, from the same client?"));
