@@ -2,10 +2,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <vector>
 
 namespace sm::util {
 namespace {
@@ -15,9 +15,13 @@ double now() { return std::chrono::duration<double>(std::chrono::system_clock::n
 TEST(ProcessUsage, CountsFilesMemoryAndTime) {
   const ProcessUsage before = process_usage();
   const int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  std::vector<char> memory(64 << 20);
-  for (size_t i = 0; i < memory.size(); i += 4096) static_cast<volatile char*>(memory.data())[i] = 1;
+  // From the system: malloc may have kept as much from tests before.
+  constexpr size_t kBytes = 64 << 20;
+  void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  for (size_t i = 0; i < kBytes; i += 4096) static_cast<volatile char*>(memory)[i] = 1;
   const ProcessUsage after = process_usage();
+  munmap(memory, kBytes);
   close(file);
   EXPECT_EQ(after.open_files, before.open_files + 1);
   EXPECT_GT(after.max_open_files, after.open_files);
