@@ -7,6 +7,7 @@
 
 #include "kernels/conv.hpp"
 #include "kernels/copy.hpp"
+#include "kernels/cpu/pool_simd.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/types.hpp"
 #include "shumai/error.hpp"
@@ -162,8 +163,18 @@ void maximum_row(const PoolSizes& s, const T* in, int64_t oh, Stride stride, T* 
   });
 }
 
+// Windows of 2x2 side by side, which have kernels of their own.
+bool halves(const PoolSizes& s) {
+  constexpr Pair kTwo{2, 2}, kNone{0, 0};
+  return s.kernel == kTwo && s.stride == kTwo && s.padding == kNone;
+}
+
 template <class T>
 void maximum(const PoolSizes& s, const T* x, T* y) {
+  if (halves(s))
+    return for_each_plane(s, [&](int64_t plane) {
+      max_of_windows({s.height, s.width}, x + plane * s.input_elements(), y + plane * s.output_elements());
+    });
   with_stride(s, [&](auto stride) {
     for_each_plane(s, [&](int64_t plane) {
       for (int64_t oh = 0; oh < s.out[0]; ++oh)
@@ -273,6 +284,14 @@ Tensor max_pool2d_gradient(const char* op, const Tensor& gradient, const Tensor&
     using T = typename decltype(type)::type;
     const T* source = from.impl()->as<T>();
     T* to = out.impl()->as<T>();
+    if (halves(sizes)) {
+      const T* x_data = in.impl()->as<T>();
+      return for_each_plane(sizes, [&](int64_t plane) {
+        const int64_t input = plane * sizes.input_elements();
+        spread_to_maxima({sizes.height, sizes.width}, x_data + input, source + plane * sizes.output_elements(),
+                         to + input);
+      });
+    }
     std::fill_n(to, out.elements(), T{});
     for_each_maximum(sizes, in.impl()->as<T>(), [=](int64_t i, int64_t place) { to[place] += source[i]; });
   });

@@ -34,6 +34,9 @@ const std::vector<Case>& cases() {
       {{1, 2, 5, 6}, {{4, 2}, {3, 2}, {2, 1}}}, {{1, 1, 1, 1}, {{2, 2}, {1, 1}, {1, 1}}},
       {{3, 1, 4, 4}, {{1, 1}, {3, 3}}},         {{3, 1, 4, 4}, {{2, 2}, {9, std::numeric_limits<int64_t>::max()}}},
       {{40, 8, 14, 14}, {{2, 2}, {2, 2}}},      {{0, 3, 4, 4}, {{2, 2}, {2, 2}}},
+      {{1, 2, 5, 3}, {{2, 2}, {2, 2}}},         {{1, 1, 3, 11}, {{2, 2}, {2, 2}}},
+      {{1, 2, 2, 18}, {{2, 2}, {2, 2}}},        {{1, 2, 4, 35}, {{2, 2}, {2, 2}}},
+      {{1, 1, 7, 72}, {{2, 2}, {2, 2}}},
   };
   return all;
 }
@@ -110,6 +113,23 @@ TEST(MaxPool, NanAndInfinityPassThrough) {
   const Tensor g = tensor(std::vector<float>{3, 4}, {1, 2, 1, 1});
   EXPECT_EQ(max_pool2d_gradient("max_pool2d_gradient", g, x, whole).to_vector<float>(),
             (std::vector<float>{0, 3, 0, 0, 4, 0, 0, 0}));
+}
+
+TEST(MaxPool, TheFirstNanOfAWindowGetsTheGradientInRowsOfAnyLength) {
+  for (int64_t windows : {1, 3, 6, 11, 40}) {
+    // Each window is {1, NaN} above {NaN, 2}.
+    std::vector<float> values(static_cast<size_t>(4 * windows)), wanted(values.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      const bool top = i < values.size() / 2, left = i % 2 == 0;
+      values[i] = top == left ? (top ? 1 : 2) : NAN;
+      wanted[i] = top && !left ? 5 : 0;
+    }
+    const Tensor x = tensor(values, {1, 1, 2, 2 * windows}), g = cast(tensor(5), DType::f32);
+    const PoolParameters p{{2, 2}, {2, 2}};
+    for (float y : max_pool2d("max_pool2d", x, p).to_vector<float>()) EXPECT_TRUE(std::isnan(y));
+    const Tensor fives = make_view(g, {1, 1, 1, windows}, {0, 0, 0, 0}, 0);
+    EXPECT_EQ(max_pool2d_gradient("max_pool2d_gradient", fives, x, p).to_vector<float>(), wanted);
+  }
 }
 
 TEST(MaxPool, TakesStridedViews) {
