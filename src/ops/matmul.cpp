@@ -21,6 +21,7 @@ Tensor matrix_gradient(const GradientCall& c) {
 
 Tensor left_gradient(const GradientCall& c) {
   const Tensor b = c.shape(1).size() == 1 ? unsqueeze(c.in(1), -1) : c.in(1);
+  if (c.is_transposed(0)) return swap_last(matmul(b, swap_last(matrix_gradient(c))));
   const Tensor out = matmul(matrix_gradient(c), swap_last(b));
   const Shape& shape = c.shape(0);
   return shape.size() == 1 ? reshape(sum_to(out, {1, shape[0]}), shape) : out;
@@ -37,6 +38,7 @@ Tensor right_gradient(const GradientCall& c) {
     a = reshape(a, {elements_of(rows), a.size(-1)});
     gradient = reshape(gradient, {elements_of(rows), gradient.size(-1)});
   }
+  if (shape.size() == 2 && c.is_transposed(1)) return swap_last(matmul(swap_last(gradient), a));
   const Tensor out = matmul(swap_last(a), gradient);
   return shape.size() == 1 ? reshape(sum_to(out, {shape[0], 1}), shape) : out;
 }

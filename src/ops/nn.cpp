@@ -1,6 +1,8 @@
 #include <cmath>
 #include <functional>
 
+#include "kernels/matmul.hpp"
+#include "kernels/rows.hpp"
 #include "ops/common.hpp"
 #include "shumai/ops.hpp"
 
@@ -17,9 +19,17 @@ Tensor linear_forward(const Call& call) {
   if (bias.defined() && (bias.ndim() != 1 || bias.size(0) != weight.size(1)))
     throw Error(ErrorCode::kShapeMismatch,
                 "linear: the bias must be [" + text(weight.size(1)) + "], got " + bias.shape().to_string());
-  if (const DType dtype = result_type(call.inputs); dtype == DType::boolean) reject_dtype(call.op, "numbers", dtype);
-  const Tensor out = matmul(x, weight);
-  return bias.defined() ? add(out, bias) : out;
+  const DType dtype = result_type(call.inputs);
+  if (dtype == DType::boolean) reject_dtype(call.op, "numbers", dtype);
+  return kernels::matmul(as_dtype(x, dtype), as_dtype(weight, dtype), bias.defined() ? as_dtype(bias, dtype) : bias);
+}
+
+Tensor linear_weight_gradient(const GradientCall& c) {
+  const Shape& shape = c.shape(1);
+  int64_t rows = 1;
+  for (int i = 0; i < c.shape(0).size() - 1; ++i) rows *= c.shape(0)[i];
+  const Tensor x = reshape(c.in(0), {rows, shape[0]}), gradient = reshape(c.gradient, {rows, shape[1]});
+  return c.is_transposed(1) ? swap_last(matmul(swap_last(gradient), x)) : matmul(swap_last(x), gradient);
 }
 
 // Weight and bias must be of `shape`, when they are given.
@@ -55,6 +65,13 @@ Tensor standardized(Tensor x, int64_t count, double epsilon, bool centre) {
   return x / sqrt(mean(square(x), axes, true) + epsilon);
 }
 
+// The sizes of the last `count` axes.
+Shape last_sizes(const Shape& shape, int64_t count) {
+  Shape inner;
+  for (int i = shape.size() - static_cast<int>(count); i < shape.size(); ++i) inner.push_back(shape[i]);
+  return inner;
+}
+
 template <bool centre>
 Tensor row_norm_forward(const Call& call) {
   const DType dtype = floating_result(call.op, call.inputs);
@@ -63,11 +80,59 @@ Tensor row_norm_forward(const Call& call) {
   if (count < 1 || count > x.ndim())
     throw Error(ErrorCode::kInvalidArgument, std::string(call.op.name) + ": axes must be from 1 to the " +
                                                  text(x.ndim()) + " that the tensor has, got " + text(count));
-  Shape inner;
-  for (int i = x.ndim() - static_cast<int>(count); i < x.ndim(); ++i) inner.push_back(x.shape()[i]);
+  const Shape inner = last_sizes(x.shape(), count);
   check_affine(call, 1, inner);
-  const Tensor standard = standardized(converted(x, wide(dtype)), count, call.number(1), centre);
-  return converted(affine(call, standard, 1, inner), dtype);
+  const auto operand = [&](int i) {
+    return i < call.count() && call.in(i).defined() ? as_dtype(call.in(i), wide(dtype)) : Tensor();
+  };
+  const Tensor out = kernels::normalized_rows({elements_of(inner), call.number(1), centre}, operand(0), operand(1),
+                                              centre ? operand(2) : Tensor());
+  return as_dtype(out, dtype);
+}
+
+// The gradients of layer_norm and rms_norm, in the dtype that they compute in.
+template <bool centre>
+struct RowNormGradient {
+  const GradientCall& c;
+  DType working = wide(c.gradient.dtype());
+  Tensor x = converted(c.in(0), working), gradient = converted(c.gradient, working);
+  Tensor standard = standardized(x, c.integer(0), c.number(1), centre);
+
+  Tensor of_input() const {
+    Dims axes;
+    for (int64_t i = c.integer(0); i > 0; --i) axes.push_back(-i);
+    const bool weighted = c.count() > 1 && c.shape(1).size() > 0;
+    const Tensor slope = weighted ? gradient * converted(c.in(1), working) : gradient;
+    const Tensor off = centre ? x - mean(x, axes, true) : x;
+    Tensor rest = slope - standard * mean(slope * standard, axes, true);
+    if (centre) rest = rest - mean(slope, axes, true);
+    return rest / sqrt(mean(square(off), axes, true) + c.number(1));
+  }
+  Tensor of_weight() const { return gradient * standard; }
+};
+
+template <bool centre>
+bool row_norm_joint(const GradientCall& c, std::span<Tensor> input_gradients) {
+  const auto wants = [&](int i) { return i < c.count() && c.wants(i); };
+  if (!wants(0) && !wants(1)) return false;
+  const DType working = wide(c.gradient.dtype());
+  const bool weighted = wants(0) && c.count() > 1 && c.shape(1).size() > 0;
+  const int64_t size = elements_of(last_sizes(c.shape(0), c.integer(0)));
+  kernels::RowNormGradients out = kernels::normalized_rows_gradients(
+      {size, c.number(1), centre}, as_dtype(c.gradient, working), as_dtype(c.in(0), working),
+      weighted ? as_dtype(c.in(1), working) : Tensor(), wants(0), wants(1), wants(2));
+  input_gradients[0] = std::move(out.x);
+  if (wants(1)) input_gradients[1] = reshape(out.weight, c.shape(1));
+  if (wants(2)) input_gradients[2] = reshape(out.bias, c.shape(2));
+  return true;
+}
+
+template <bool centre>
+Gradient row_norm_gradient() {
+  return Gradient({{kIn0 | kIn1, [](const GradientCall& c) { return RowNormGradient<centre>{c}.of_input(); }},
+                   {kIn0, [](const GradientCall& c) { return RowNormGradient<centre>{c}.of_weight(); }},
+                   {kNothing, [](const GradientCall& c) { return c.gradient; }}},
+                  row_norm_joint<centre>);
 }
 
 // [C] against the axes of [N, C, ...].
@@ -219,7 +284,7 @@ std::vector<Op> norm_rows() {
        .doc = "(x - mean) / sqrt(variance + epsilon) over the last `axes` axes, times a weight and plus a bias of "
               "their shape if there are any. The variance is the population's (Ba, Kiros and Hinton, 2016).",
        .forward = row_norm_forward<true>,
-       .gradient = Gradient::composed(),
+       .gradient = row_norm_gradient<true>(),
        .reference = row_norm_reference<true>,
        .samples = {{{-2, 2}}, rows},
        .dtypes = DTypes::kFloating},
@@ -229,7 +294,7 @@ std::vector<Op> norm_rows() {
        .doc = "x / sqrt(mean(x * x) + epsilon) over the last `axes` axes, times a weight of their shape if there is "
               "one (Zhang and Sennrich, 2019). PyTorch's default epsilon is that of the dtype.",
        .forward = row_norm_forward<false>,
-       .gradient = Gradient::composed(),
+       .gradient = row_norm_gradient<false>(),
        .reference = row_norm_reference<false>,
        .samples = {{{-2, 2}},
                    {{{Shape{2, 4}, Shape{4}}, {int64_t{1}, 1e-1}},
@@ -281,7 +346,9 @@ std::span<const Op> nn_ops() {
          .doc = "x W + b: [..., in] times a weight [in, out] (the transpose of PyTorch's), plus a bias [out] if there "
                 "is one.",
          .forward = linear_forward,
-         .gradient = Gradient::composed(),
+         .gradient = {{kIn1, [](const GradientCall& c) { return matmul(c.gradient, swap_last(c.in(1))); }},
+                      {kIn0, linear_weight_gradient},
+                      {kNothing, [](const GradientCall& c) { return c.gradient; }}},
          .reference = linear_reference,
          .samples = {{{-2, 2}},
                      {{{Shape{2, 3}, Shape{3, 4}, Shape{4}}, {}},

@@ -85,6 +85,10 @@ class GradientCall {
   const Shape& shape(int i) const;      // of an input, always known
   DType dtype(int i) const;             // of an input, always known
   int index() const { return index_; }  // the input whose gradient is asked for
+  bool wants(int i) const;              // whether anything needs the gradient of an input
+  // Whether an input is a matrix that lies column by column, as a transposed weight does. Its gradient had better, too:
+  // what transposes it back is then contiguous.
+  bool is_transposed(int i) const;
   int count() const;
   bool flag(int i) const { return std::get<bool>(attr(i)); }
   int64_t integer(int i) const { return std::get<int64_t>(attr(i)); }
@@ -107,11 +111,16 @@ struct InputRule {
   Tensor (*function)(const GradientCall&) = nullptr;
 };
 
+// The gradients of all inputs that are wanted at once, in a pass that isn't itself recorded: kernels that share work
+// between them, and take some dtypes only. It reads what the rules read. False: nothing was done, ask the rules.
+using JointRule = bool (*)(const GradientCall&, std::span<Tensor> input_gradients);
+
 // How an op is differentiated. A row can't be written without saying.
 // A rule may return the shape that broadcasting gave; it is summed down to the input's.
 class Gradient {
  public:
   Gradient(std::initializer_list<InputRule> rules) : rules_(rules) {}
+  Gradient(std::initializer_list<InputRule> rules, JointRule joint) : rules_(rules), joint_(joint) {}
   // The output doesn't vary with the inputs, for `reason`.
   static Gradient none(std::string_view reason) { return Gradient(false, reason); }
   // Forward is made of differentiable ops.
@@ -123,10 +132,12 @@ class Gradient {
   std::string_view reason() const { return reason_; }
   // The last rule serves any further inputs, as in concatenate.
   const InputRule& rule(size_t i) const { return rules_[i < rules_.size() ? i : rules_.size() - 1]; }
+  JointRule joint() const { return joint_; }
 
  private:
   Gradient(bool composed, std::string_view reason) : composed_(composed), reason_(reason) {}
   std::vector<InputRule> rules_;
+  JointRule joint_ = nullptr;
   bool composed_ = false;
   std::string_view reason_;
 };
@@ -226,6 +237,7 @@ std::span<const Op> activation_ops();
 std::span<const Op> binary_ops();
 std::span<const Op> compare_ops();
 std::span<const Op> reduce_ops();
+std::span<const Op> softmax_ops();
 std::span<const Op> shape_ops();
 std::span<const Op> matmul_ops();
 std::span<const Op> conv_ops();

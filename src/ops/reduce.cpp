@@ -118,25 +118,6 @@ Tensor std_gradient(const GradientCall& c) {
   return centred * where(eq(out, 0), zeros({}, slope.dtype()), slope);
 }
 
-Tensor softmax_forward(const Call& call) {
-  const DType dtype = floating(call.in(0).dtype());
-  const Tensor x = as_dtype(call.in(0), wide_floating(dtype));
-  const Dims axis(normalize_axis(call.integer(0), x.ndim(), call.op.name.data()));
-  if (x.elements() == 0) return make_tensor(x.shape(), dtype);
-  // Subtract the maximum first: exp(89) already overflows float32.
-  const Tensor shifted = exp(x - amax(x, axis, true));
-  return as_dtype(shifted / sum(shifted, axis, true), dtype);
-}
-
-Tensor log_softmax_forward(const Call& call) {
-  const DType dtype = floating(call.in(0).dtype());
-  const Tensor x = as_dtype(call.in(0), wide_floating(dtype));
-  const Dims axis(normalize_axis(call.integer(0), x.ndim(), call.op.name.data()));
-  if (x.elements() == 0) return make_tensor(x.shape(), dtype);
-  const Tensor shifted = x - amax(x, axis, true);
-  return as_dtype(shifted - log(sum(exp(shifted), axis, true)), dtype);
-}
-
 Tensor logsumexp_forward(const Call& call) {
   const DType dtype = floating(call.in(0).dtype());
   const Tensor x = as_dtype(call.in(0), wide_floating(dtype));
@@ -213,20 +194,6 @@ RefArray variance_reference(const RefCall& c) {
   return out;
 }
 
-RefArray softmax_reference(const RefCall& c) {
-  return along_axis(c.in(0), c.integer(0), [](std::vector<double>& row) {
-    double total = 0;
-    for (double x : row) total += std::exp(x);
-    for (double& x : row) x = std::exp(x) / total;
-  });
-}
-
-RefArray log_softmax_reference(const RefCall& c) {
-  RefArray out = softmax_reference(c);
-  for (double& x : out.data) x = std::log(x);
-  return out;
-}
-
 template <bool largest>
 RefArray arg_reference(const RefCall& c) {
   const RefArray& x = c.in(0);
@@ -273,13 +240,6 @@ std::vector<Sample> spread_cases() {
     if (!sample.shapes[0].empty()) cases.push_back({sample.shapes, {sample.attrs[0], sample.attrs[1], 1.0}});
   cases.push_back({{Shape{5, 2}}, {Dims{0}, true, 0.0}});
   return cases;
-}
-
-std::vector<Sample> softmax_cases() {
-  return {{{Shape{2, 5}}, {int64_t{-1}}},
-          {{Shape{3, 2, 2}}, {int64_t{0}}},
-          {{Shape{4}}, {int64_t{0}}},
-          {{Shape{0, 3}}, {int64_t{1}}}};
 }
 
 }  // namespace
@@ -400,29 +360,6 @@ std::span<const Op> reduce_ops() {
              return out;
            },
        .samples = {{{-2, 2}}, spread_cases()}},
-      {.name = "softmax",
-       .js = "softmax",
-       .args = {tensor_arg("tensor"), int_arg("axis", -1)},
-       .doc = "exp(x) divided by its sum along `axis`, without overflow. Integers give float32.",
-       .forward = softmax_forward,
-       .gradient = {{kOut,
-                     [](const GradientCall& c) {
-                       const Tensor out = c.out();
-                       return out * (c.gradient - sum(c.gradient * out, Dims(c.integer(0)), true));
-                     }}},
-       .reference = softmax_reference,
-       .samples = {{{-2, 2}}, softmax_cases()}},
-      {.name = "log_softmax",
-       .js = "logSoftmax",
-       .args = {tensor_arg("tensor"), int_arg("axis", -1)},
-       .doc = "log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32.",
-       .forward = log_softmax_forward,
-       .gradient = {{kOut,
-                     [](const GradientCall& c) {
-                       return c.gradient - exp(c.out()) * sum(c.gradient, Dims(c.integer(0)), true);
-                     }}},
-       .reference = log_softmax_reference,
-       .samples = {{{-2, 2}}, softmax_cases()}},
       {.name = "logsumexp",
        .js = "logsumexp",
        .args = reducing_args(),

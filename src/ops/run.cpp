@@ -24,6 +24,7 @@ class OpNode final : public Node {
       if (edges()[i].needed()) reads |= rule.reads;
       slots()[i].shape = inputs[i]->shape();
       slots()[i].dtype = inputs[i]->dtype();
+      slots()[i].transposed = lies_transposed(*inputs[i]->impl());
     }
     for (size_t i = 0; i < count_; ++i)
       if (inputs[i]->defined() && i < 16 && (reads >> i & 1)) slots()[i].saved = save(*inputs[i]);
@@ -39,9 +40,12 @@ class OpNode final : public Node {
   }
 
   void backward(const Tensor& gradient, std::span<Tensor> input_gradients) override {
+    const JointRule rule = grad_enabled() ? nullptr : op_.gradient.joint();
+    const bool joint = rule && rule(GradientCall(*this, gradient, 0), input_gradients);
     for (size_t i = 0; i < count_; ++i) {
       if (!edges()[i].needed()) continue;
-      Tensor result = op_.gradient.rule(i).function(GradientCall(*this, gradient, static_cast<int>(i)));
+      Tensor result = joint ? std::move(input_gradients[i])
+                            : op_.gradient.rule(i).function(GradientCall(*this, gradient, static_cast<int>(i)));
       if (!result.defined()) continue;
       const Slot& slot = slots()[i];
       if (result.shape() != slot.shape) result = sum_to(result, slot.shape);
@@ -64,12 +68,17 @@ class OpNode final : public Node {
     ImplRef saved;
     Shape shape;
     DType dtype = DType::f32;
+    bool transposed = false;
   };
   struct Slots {
     explicit Slots(size_t count) : edges(count), slots(count) {}
     std::vector<Edge> edges;
     std::vector<Slot> slots;
   };
+
+  static bool lies_transposed(const TensorImpl& impl) {
+    return !impl.is_contiguous && impl.shape.size() == 2 && impl.strides[0] == 1;
+  }
 
   // A leaf may be updated before backward, so the graph keeps the value of now.
   static ImplRef save(const Tensor& input) {
@@ -117,6 +126,8 @@ Tensor GradientCall::out() const {
 
 const Shape& GradientCall::shape(int i) const { return node_.slots()[i].shape; }
 DType GradientCall::dtype(int i) const { return node_.slots()[i].dtype; }
+bool GradientCall::wants(int i) const { return node_.edges()[static_cast<size_t>(i)].needed(); }
+bool GradientCall::is_transposed(int i) const { return node_.slots()[i].transposed; }
 int GradientCall::count() const { return static_cast<int>(node_.count_); }
 const Attr& GradientCall::attr(int i) const { return node_.attrs_[i]; }
 

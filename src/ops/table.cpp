@@ -9,9 +9,10 @@ namespace sm::ops {
 std::span<const Op* const> table() {
   static const std::vector<const Op*> rows = [] {
     std::vector<const Op*> all;
-    for (auto family : {make_ops,   random_ops, unary_ops,  activation_ops, binary_ops,    compare_ops, reduce_ops,
-                        shape_ops,  matmul_ops, linalg_ops, einsum_ops,     conv_ops,      conv1d_ops,  index_ops,
-                        window_ops, gather_ops, sort_ops,   scan_ops,       rearrange_ops, nn_ops,      attention_ops})
+    for (auto family :
+         {make_ops,   random_ops, unary_ops,  activation_ops, binary_ops, compare_ops,  reduce_ops, softmax_ops,
+          shape_ops,  matmul_ops, linalg_ops, einsum_ops,     conv_ops,   conv1d_ops,   index_ops,  window_ops,
+          gather_ops, sort_ops,   scan_ops,   rearrange_ops,  nn_ops,     attention_ops})
       for (const Op& op : family()) all.push_back(&op);
     return all;
   }();

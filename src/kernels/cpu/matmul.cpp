@@ -254,19 +254,26 @@ void product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, U* c, int64_
 template <class U>
 constexpr int64_t kGrain = std::is_same_v<U, float> ? int64_t{1} << 20 : int64_t{1} << 17;
 
+template <class U>
+void add_bias(int64_t rows, int64_t columns, const U* __restrict bias, U* __restrict c, int64_t c_row) {
+  for (int64_t i = 0; i < rows; ++i, c += c_row)
+    for (int64_t j = 0; j < columns; ++j) c[j] = static_cast<U>(c[j] + bias[j]);
+}
+
 // The part of one product that `piece` of `pieces` stands for: rows, or columns where there are more of them.
 template <class U>
-void product_piece(const Plan& plan, View<U> a, View<U> b, U* c, int64_t piece, int64_t pieces) {
+void product_piece(const Plan& plan, View<U> a, View<U> b, const U* bias, U* c, int64_t piece, int64_t pieces) {
   const bool by_rows = plan.m >= plan.n;
   const int64_t size = by_rows ? plan.m : plan.n;
   // A multiple of what the kernels work on at a time.
   const int64_t length = ((size + pieces - 1) / pieces + 15) / 16 * 16;
   const int64_t begin = piece * length, end = std::min(size, begin + length);
   if (begin >= end) return;
-  if (by_rows)
-    product(end - begin, plan.n, plan.k, a.at(begin, 0), b, c + begin * plan.n, plan.n);
-  else
-    product(plan.m, end - begin, plan.k, a, b.at(0, begin), c + begin, plan.n);
+  const int64_t rows = by_rows ? end - begin : plan.m, columns = by_rows ? plan.n : end - begin;
+  const int64_t row = by_rows ? begin : 0, column = by_rows ? 0 : begin;
+  U* out = c + row * plan.n + column;
+  product(rows, columns, plan.k, a.at(row, 0), b.at(0, column), out, plan.n);
+  if (bias) add_bias(rows, columns, bias + column, out, plan.n);
 }
 
 int64_t offset_of(int64_t flat, const Shape& batch, const Dims& strides) {
@@ -279,7 +286,7 @@ int64_t offset_of(int64_t flat, const Shape& batch, const Dims& strides) {
 }
 
 template <class U>
-void multiply(const Plan& plan, const U* a, const U* b, U* c) {
+void multiply(const Plan& plan, const U* a, const U* b, const U* bias, U* c) {
   const int64_t count = elements_of(plan.batch);
   const int64_t work = plan.m * plan.n * plan.k;
   int64_t pieces = 1;
@@ -290,9 +297,16 @@ void multiply(const Plan& plan, const U* a, const U* b, U* c) {
       const int64_t item = i / pieces;
       const View<U> left{a + offset_of(item, plan.batch, plan.a_batch), plan.a_row, plan.a_column};
       const View<U> right{b + offset_of(item, plan.batch, plan.b_batch), plan.b_row, plan.b_column};
-      product_piece(plan, left, right, c + item * plan.m * plan.n, i % pieces, pieces);
+      product_piece(plan, left, right, bias, c + item * plan.m * plan.n, i % pieces, pieces);
     }
   });
+}
+
+// Those of one row that stands for all rows of `shape`.
+Dims row_strides(const Tensor& row, const Shape& shape) {
+  Dims strides(shape.size(), 0);
+  strides[shape.size() - 1] = row.strides()[0];
+  return strides;
 }
 
 Tensor readable_tensor(const Tensor& x) {
@@ -306,28 +320,37 @@ Tensor readable_tensor(const Tensor& x) {
 
 }  // namespace
 
-Tensor matmul(const Tensor& a, const Tensor& b) {
-  assert(a.dtype() == b.dtype());
+Tensor matmul(const Tensor& a, const Tensor& b, const Tensor& bias) {
+  assert(a.dtype() == b.dtype() && (!bias.defined() || bias.dtype() == a.dtype()));
   const DType dtype = a.dtype();
   if (dtype == DType::boolean)
     throw Error(ErrorCode::kDTypeMismatch, "matmul: expects numbers, got bool; convert with astype first");
-  if (dtype == DType::f16 || dtype == DType::bf16) return cast(matmul(cast(a, DType::f32), cast(b, DType::f32)), dtype);
+  if (dtype == DType::f16 || dtype == DType::bf16) {
+    const Tensor wide = bias.defined() ? cast(bias, DType::f32) : bias;
+    return cast(matmul(cast(a, DType::f32), cast(b, DType::f32), wide), dtype);
+  }
 
   Plan plan = make_plan(a, b);
   Tensor out = make_tensor(plan.result, dtype);
   if (out.elements() == 0) return out;
   if (plan.k == 0) {
-    std::memset(out.impl()->bytes(), 0, out.nbytes());
+    if (bias.defined())
+      copy(make_view(bias, plan.result, row_strides(bias, plan.result), bias.impl()->offset), out);
+    else
+      std::memset(out.impl()->bytes(), 0, out.nbytes());
     return out;
   }
   const Tensor left = readable_tensor(a), right = readable_tensor(b);
+  const Tensor added = bias.defined() ? contiguous(bias) : bias;
   if (!left.same_as(a) || !right.same_as(b)) plan = make_plan(left, right);
   with_type(dtype, [&](auto type) {
     using T = typename decltype(type)::type;
     if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {
       using U = typename Arithmetic<T>::type;
       multiply(plan, reinterpret_cast<const U*>(left.impl()->as<T>()),
-               reinterpret_cast<const U*>(right.impl()->as<T>()), reinterpret_cast<U*>(out.impl()->as<T>()));
+               reinterpret_cast<const U*>(right.impl()->as<T>()),
+               added.defined() ? reinterpret_cast<const U*>(added.impl()->as<T>()) : nullptr,
+               reinterpret_cast<U*>(out.impl()->as<T>()));
     }
   });
   return out;

@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "kernels/loop.hpp"
+#include "kernels/parallel.hpp"
+#include "kernels/rows.hpp"
 #include "kernels/types.hpp"
 
 namespace sm::kernels {
@@ -197,15 +199,36 @@ void reduce_columns(const Split& s, const char* base, R* out) {
   });
 }
 
+int64_t product(const Dims& sizes) {
+  int64_t count = 1;
+  for (int64_t size : sizes) count *= size;
+  return count;
+}
+
 template <class T, class R, class Rule>
 void reduce_with(const Split& s, const char* base, R* out) {
+  constexpr int64_t kGrain = 1 << 15;  // elements that are worth waking a thread for
   const int inner = s.kept_sizes.size() - 1;
   const bool columns = s.kept_strides[inner] == sizeof(T) && s.kept_sizes[inner] >= 4 &&
                        s.reduced_strides[s.reduced_sizes.size() - 1] != sizeof(T);
-  if (columns)
-    reduce_columns<T, R, Rule>(s, base, out);
-  else
-    reduce_rows<T, R, Rule>(s, base, out);
+  const int64_t kept = product(s.kept_sizes) / s.kept_sizes[0];
+  const int64_t work = std::max<int64_t>(1, kept * product(s.reduced_sizes));
+  parallel_for(s.kept_sizes[0], std::max<int64_t>(1, kGrain / work), [&](int64_t begin, int64_t end) {
+    Split part = s;
+    part.kept_sizes[0] = end - begin;
+    const char* from = base + begin * s.kept_strides[0];
+    if (columns)
+      reduce_columns<T, R, Rule>(part, from, out + begin * kept);
+    else
+      reduce_rows<T, R, Rule>(part, from, out + begin * kept);
+  });
+}
+
+// Whether the rows of a plain matrix are summed, which has a kernel of its own.
+bool sums_rows(Reduce kind, const Split& s, DType dtype) {
+  const int64_t size = static_cast<int64_t>(size_of(dtype));
+  return kind == Reduce::kSum && has_row_kernels(dtype) && s.kept_sizes.size() == 1 && s.reduced_sizes.size() == 1 &&
+         s.kept_strides[0] == size && s.reduced_strides[0] == size * s.kept_sizes[0];
 }
 
 }  // namespace
@@ -213,6 +236,8 @@ void reduce_with(const Split& s, const char* base, R* out) {
 void reduce(Reduce kind, const Tensor& x, const Dims& axes, const Tensor& out) {
   if (out.elements() == 0) return;
   const Split split = split_axes(x, axes);
+  if (sums_rows(kind, split, x.dtype()))
+    return sum_of_rows(x.dtype(), x.impl()->bytes(), split.reduced_sizes[0], split.kept_sizes[0], out.impl()->bytes());
   with_type(x.dtype(), [&](auto type) {
     using T = typename decltype(type)::type;
     const char* base = reinterpret_cast<const char*>(x.impl()->bytes());
