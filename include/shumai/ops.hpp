@@ -343,18 +343,18 @@ inline Tensor var(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = 
 // The square root of the variance; see `variance`. Integers give float32. The gradient at 0 is 0.
 Tensor std(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false, double correction = 1.0);
 
-// exp(x) divided by its sum along `axis`, without overflow. Integers give float32.
-Tensor softmax(const Tensor& tensor, int64_t axis = -1);
-
-// log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32.
-Tensor log_softmax(const Tensor& tensor, int64_t axis = -1);
-
 // log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32.
 Tensor logsumexp(const Tensor& tensor, const Dims& axes = {}, bool keep_dims = false);
 
 // Sums over the axes along which `shape` was broadcast: what undoes broadcasting in a gradient.
 // Integers give int64.
 Tensor sum_to(const Tensor& tensor, const Dims& shape);
+
+// exp(x) divided by its sum along `axis`, without overflow. Integers give float32.
+Tensor softmax(const Tensor& tensor, int64_t axis = -1);
+
+// log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32.
+Tensor log_softmax(const Tensor& tensor, int64_t axis = -1);
 
 // The same elements in row order in another shape; one size may be -1. A view when the tensor is
 // contiguous.

@@ -659,18 +659,6 @@ export { _var as var }
 export declare function std(tensor: TensorLike, axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
 
 /**
- * exp(x) divided by its sum along `axis`, without overflow. Integers give float32. Defaults: axis = -1.
- * Differentiable.
- */
-export declare function softmax(tensor: TensorLike, axis?: number): Tensor
-
-/**
- * log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32. Defaults: axis =
- * -1. Differentiable.
- */
-export declare function logSoftmax(tensor: TensorLike, axis?: number): Tensor
-
-/**
  * log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32. Defaults:
  * axes = [], keepDims = false. Differentiable.
  */
@@ -681,6 +669,18 @@ export declare function logsumexp(tensor: TensorLike, axes?: Sizes, keepDims?: b
  * int64. Differentiable.
  */
 export declare function sumTo(tensor: TensorLike, shape: Sizes): Tensor
+
+/**
+ * exp(x) divided by its sum along `axis`, without overflow. Integers give float32. Defaults: axis = -1.
+ * Differentiable.
+ */
+export declare function softmax(tensor: TensorLike, axis?: number): Tensor
+
+/**
+ * log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32. Defaults: axis =
+ * -1. Differentiable.
+ */
+export declare function logSoftmax(tensor: TensorLike, axis?: number): Tensor
 
 /**
  * The same elements in row order in another shape; one size may be -1. A view when the tensor is contiguous.
@@ -1507,16 +1507,6 @@ export interface TensorOps {
    */
   std(axes?: Sizes, keepDims?: boolean, correction?: number): Tensor
   /**
-   * exp(x) divided by its sum along `axis`, without overflow. Integers give float32. Defaults: axis = -1.
-   * Differentiable.
-   */
-  softmax(axis?: number): Tensor
-  /**
-   * log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32. Defaults: axis
-   * = -1. Differentiable.
-   */
-  logSoftmax(axis?: number): Tensor
-  /**
    * log(sum(exp(x))) over `axes`, all of them when empty, without overflow. Integers give float32. Defaults:
    * axes = [], keepDims = false. Differentiable.
    */
@@ -1526,6 +1516,16 @@ export interface TensorOps {
    * give int64. Differentiable.
    */
   sumTo(shape: Sizes): Tensor
+  /**
+   * exp(x) divided by its sum along `axis`, without overflow. Integers give float32. Defaults: axis = -1.
+   * Differentiable.
+   */
+  softmax(axis?: number): Tensor
+  /**
+   * log(softmax(x)) along `axis`, exact where softmax would underflow. Integers give float32. Defaults: axis
+   * = -1. Differentiable.
+   */
+  logSoftmax(axis?: number): Tensor
   /**
    * The same elements in row order in another shape; one size may be -1. A view when the tensor is
    * contiguous. Differentiable.

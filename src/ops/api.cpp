@@ -719,22 +719,6 @@ Tensor std(const Tensor& tensor, const Dims& axes, bool keep_dims, double correc
 }
 Tensor Tensor::std(const Dims& axes, bool keep_dims, double correction) const { return sm::std(*this, axes, keep_dims, correction); }
 
-Tensor softmax(const Tensor& tensor, int64_t axis) {
-  static const ops::Op& op = ops::find("softmax");
-  const Tensor* const inputs[] = {&tensor};
-  const ops::Attr attrs[] = {axis};
-  return ops::run(op, inputs, attrs);
-}
-Tensor Tensor::softmax(int64_t axis) const { return sm::softmax(*this, axis); }
-
-Tensor log_softmax(const Tensor& tensor, int64_t axis) {
-  static const ops::Op& op = ops::find("log_softmax");
-  const Tensor* const inputs[] = {&tensor};
-  const ops::Attr attrs[] = {axis};
-  return ops::run(op, inputs, attrs);
-}
-Tensor Tensor::log_softmax(int64_t axis) const { return sm::log_softmax(*this, axis); }
-
 Tensor logsumexp(const Tensor& tensor, const Dims& axes, bool keep_dims) {
   static const ops::Op& op = ops::find("logsumexp");
   const Tensor* const inputs[] = {&tensor};
@@ -750,6 +734,22 @@ Tensor sum_to(const Tensor& tensor, const Dims& shape) {
   return ops::run(op, inputs, attrs);
 }
 Tensor Tensor::sum_to(const Dims& shape) const { return sm::sum_to(*this, shape); }
+
+Tensor softmax(const Tensor& tensor, int64_t axis) {
+  static const ops::Op& op = ops::find("softmax");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::softmax(int64_t axis) const { return sm::softmax(*this, axis); }
+
+Tensor log_softmax(const Tensor& tensor, int64_t axis) {
+  static const ops::Op& op = ops::find("log_softmax");
+  const Tensor* const inputs[] = {&tensor};
+  const ops::Attr attrs[] = {axis};
+  return ops::run(op, inputs, attrs);
+}
+Tensor Tensor::log_softmax(int64_t axis) const { return sm::log_softmax(*this, axis); }
 
 Tensor reshape(const Tensor& tensor, const Dims& shape) {
   static const ops::Op& op = ops::find("reshape");
