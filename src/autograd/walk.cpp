@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "autograd/function.hpp"
+#include "kernels/pointwise.hpp"
 #include "shumai/error.hpp"
 #include "shumai/ops.hpp"
 
@@ -83,8 +84,12 @@ Gradients Walk::result() {
   const auto values = [](const Tensor& gradient, const ImplRef& of) {
     return to_ref(gradient.requires_grad() ? tagged_gradient(gradient.detach(), of->tag) : gradient);
   };
-  for (auto& [leaf, arrived] : leaves_) {
-    Tensor total = tagged_gradient(sum_of(arrived), leaf->tag);
+  std::vector<Tensor> totals;
+  for (auto& [leaf, arrived] : leaves_) totals.push_back(sum_of(arrived));
+  kernels::compute_all(totals);
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    const ImplRef& leaf = leaves_[i].first;
+    Tensor total = tagged_gradient(totals[i], leaf->tag);
     leaf->grad = values(total, leaf);
     entries.push_back({to_tensor(leaf), total});
   }

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/elementwise.hpp"
+#include "kernels/pointwise.hpp"
 #include "ops/common.hpp"
 #include "shumai/ops.hpp"
 
@@ -13,9 +13,7 @@ using kernels::Binary;
 template <Binary kind>
 Tensor arithmetic_as(const Call& call, DType dtype) {
   const Tensor a = as_dtype(call.in(0), dtype), b = as_dtype(call.in(1), dtype);
-  Tensor out = make_tensor(broadcast(a.shape(), b.shape(), call.op.name.data()), dtype);
-  kernels::binary(kind, a, b, out);
-  return out;
+  return kernels::pointwise(kind, a, b, broadcast(a.shape(), b.shape(), call.op.name.data()));
 }
 
 template <Binary kind>
@@ -84,9 +82,7 @@ Tensor where_forward(const Call& call) {
   const DType dtype = result_type(call.inputs.subspan(1));
   const Tensor a = as_dtype(call.in(1), dtype), b = as_dtype(call.in(2), dtype);
   const Shape shape = broadcast(condition.shape(), broadcast(a.shape(), b.shape(), "where"), "where");
-  Tensor out = make_tensor(shape, dtype);
-  kernels::where(condition, a, b, out);
-  return out;
+  return kernels::pointwise_where(condition, a, b, shape);
 }
 
 double floor_mod(double a, double b) {

@@ -4,6 +4,7 @@
 
 #include "kernels/copy.hpp"
 #include "kernels/elementwise.hpp"
+#include "kernels/pointwise.hpp"
 #include "shumai/ops.hpp"
 
 namespace sm::ops {
@@ -35,7 +36,11 @@ DType result_type(Inputs inputs) {
   return result;
 }
 
-Tensor as_dtype(const Tensor& tensor, DType dtype) { return kernels::cast(tensor, dtype); }
+Tensor as_dtype(const Tensor& tensor, DType dtype) {
+  if (tensor.dtype() == dtype) return tensor;
+  const Tensor recorded = kernels::recorded_cast(tensor, dtype);
+  return recorded.defined() ? recorded : kernels::cast(tensor, dtype);
+}
 
 Tensor converted(const Tensor& tensor, DType dtype) { return tensor.dtype() == dtype ? tensor : astype(tensor, dtype); }
 

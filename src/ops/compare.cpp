@@ -1,4 +1,4 @@
-#include "kernels/elementwise.hpp"
+#include "kernels/pointwise.hpp"
 #include "ops/common.hpp"
 
 namespace sm::ops {
@@ -10,9 +10,7 @@ template <Compare kind>
 Tensor comparing(const Call& call) {
   const DType dtype = result_type(call.inputs);
   const Tensor a = as_dtype(call.in(0), dtype), b = as_dtype(call.in(1), dtype);
-  Tensor out = make_tensor(broadcast(a.shape(), b.shape(), call.op.name.data()), DType::boolean);
-  kernels::compare(kind, a, b, out);
-  return out;
+  return kernels::pointwise(kind, a, b, broadcast(a.shape(), b.shape(), call.op.name.data()));
 }
 
 Op row(std::string_view name, std::string_view js, std::string_view doc, Tensor (*forward)(const Call&),

@@ -1,7 +1,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "kernels/elementwise.hpp"
+#include "kernels/pointwise.hpp"
 #include "ops/common.hpp"
 #include "shumai/ops.hpp"
 
@@ -15,10 +15,7 @@ using kernels::Unary;
 template <Unary kind>
 Tensor real(const Call& call) {
   const DType dtype = floating(call.in(0).dtype());
-  const Tensor x = as_dtype(call.in(0), dtype);
-  Tensor out = make_tensor(x.shape(), dtype);
-  kernels::unary(kind, x, out);
-  return out;
+  return kernels::pointwise(kind, as_dtype(call.in(0), dtype));
 }
 
 // For functions that keep the dtype.
@@ -26,32 +23,25 @@ template <Unary kind>
 Tensor keeping(const Call& call) {
   const Tensor& x = call.in(0);
   if (x.dtype() == DType::boolean) reject_dtype(call.op, "numbers", x.dtype());
-  Tensor out = make_tensor(x.shape(), x.dtype());
-  kernels::unary(kind, x, out);
-  return out;
+  return kernels::pointwise(kind, x);
 }
 
 template <Predicate kind>
 Tensor asking(const Call& call) {
-  Tensor out = make_tensor(call.in(0).shape(), DType::boolean);
-  kernels::predicate(kind, call.in(0), out);
-  return out;
+  return kernels::pointwise(kind, call.in(0));
 }
 
 Tensor bitwise_not_forward(const Call& call) {
   if (is_floating(call.in(0).dtype())) reject_dtype(call.op, "integers or booleans", call.in(0).dtype());
-  Tensor out = make_tensor(call.in(0).shape(), call.in(0).dtype());
-  kernels::unary(Unary::kBitwiseNot, call.in(0), out);
-  return out;
+  return kernels::pointwise(Unary::kBitwiseNot, call.in(0));
 }
 
 Tensor clip_forward(const Call& call) {
   const DType dtype = floating(call.in(0).dtype());
   const Tensor low = constant(call.number(0), dtype), high = constant(call.number(1), dtype);
-  Tensor out = make_tensor(call.in(0).shape(), dtype);
-  kernels::binary(kernels::Binary::kMaximum, as_dtype(call.in(0), dtype), low, out);
-  kernels::binary(kernels::Binary::kMinimum, out, high, out);
-  return out;
+  const Shape& shape = call.in(0).shape();
+  const Tensor raised = kernels::pointwise(kernels::Binary::kMaximum, as_dtype(call.in(0), dtype), low, shape);
+  return kernels::pointwise(kernels::Binary::kMinimum, raised, high, shape);
 }
 
 // What the input lets through at `condition`.

@@ -28,6 +28,8 @@ class Buffer final : public RefCounted {
   const std::byte* data() const noexcept { return data_; }
   size_t size() const noexcept { return size_; }
   bool writable() const noexcept { return writable_; }
+  // Whether others than the holders of this buffer may know the memory, and write to it.
+  bool foreign() const noexcept { return owner_ != nullptr; }
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
 
   static void destroy(Buffer* buffer) noexcept;

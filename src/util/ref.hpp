@@ -17,6 +17,8 @@ class RefCounted {
   void retain() const noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
   // True when this was the last reference: the caller destroys the object.
   bool drop() const noexcept { return refs_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+  // How many there are at this moment: other threads may change it.
+  uint32_t refs() const noexcept { return refs_.load(std::memory_order_relaxed); }
   bool unique() const noexcept { return refs_.load(std::memory_order_acquire) == 1; }
 
  protected:

@@ -5,15 +5,13 @@
 
 #include "shumai/error.hpp"
 #include "sweep/cases.hpp"
+#include "sweep/every_op.hpp"
 #include "sweep/random_rows.hpp"
 
 namespace sm::sweep {
 namespace {
 
-class OpTable : public testing::TestWithParam<const ops::Op*> {
- protected:
-  const ops::Op& op() const { return *GetParam(); }
-};
+class OpTable : public EveryOp {};
 
 // Runs the case and compares result and dtype with what the row says.
 void expect_reference(const Case& one, const std::vector<Tensor>& inputs) {
@@ -161,8 +159,7 @@ TEST(OpNames, NoTwoRowsShareOne) {
   EXPECT_GE(cpp.size(), 60u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Sweep, OpTable, testing::ValuesIn(ops::table().begin(), ops::table().end()),
-                         [](const auto& info) { return std::string(info.param->name); });
+INSTANTIATE_TEST_SUITE_P(Sweep, OpTable, every_op(), name_of_case);
 
 }  // namespace
 }  // namespace sm::sweep

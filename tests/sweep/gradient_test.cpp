@@ -6,15 +6,15 @@
 #include "shumai/error.hpp"
 #include "shumai/ops.hpp"
 #include "sweep/cases.hpp"
+#include "sweep/every_op.hpp"
 
 namespace sm::sweep {
 namespace {
 
 constexpr GradcheckOptions kExact{.step = 1e-6, .tolerance = 1e-7, .seed = 11};
 
-class OpGradients : public testing::TestWithParam<const ops::Op*> {
+class OpGradients : public EveryOp {
  protected:
-  const ops::Op& op() const { return *GetParam(); }
   // Cases with at least one floating-point input.
   std::vector<Case> cases() const {
     std::vector<Case> all;
@@ -201,8 +201,7 @@ TEST_P(OpGradients, RowsWithoutAGradientEndTheGraph) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sweep, OpGradients, testing::ValuesIn(ops::table().begin(), ops::table().end()),
-                         [](const auto& info) { return std::string(info.param->name); });
+INSTANTIATE_TEST_SUITE_P(Sweep, OpGradients, every_op(), name_of_case);
 
 }  // namespace
 }  // namespace sm::sweep

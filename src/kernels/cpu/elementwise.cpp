@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/cpu/vector.hpp"
 #include "kernels/loop.hpp"
 #include "kernels/types.hpp"
 
@@ -136,6 +137,35 @@ void map2(const Tensor& a, const Tensor& b, const Tensor& out, F f) {
   run_loop(make_loop<3>({operand(a), operand(b), operand(out)}, out.shape()), inner);
 }
 
+// With a function of runs: strided elements are gathered first, so that every layout gives the same result.
+template <class T>
+void map_runs(Map<T> map, const Tensor& x, const Tensor& out) {
+  run_loop(make_loop<2>({operand(x), operand(out)}, out.shape()), [map](const auto& at, const auto& step, int64_t n) {
+    T* to = reinterpret_cast<T*>(at[1]);
+    const T* from = reinterpret_cast<const T*>(at[0]);
+    if (step[0] != sizeof(T)) {
+      for (int64_t i = 0; i < n; ++i) to[i] = *reinterpret_cast<const T*>(at[0] + i * step[0]);
+      from = to;
+    }
+    map(&from, to, static_cast<size_t>(n));
+  });
+}
+
+// The usual case of a function of runs: operands without gaps, or of one element. False for any other.
+template <class T>
+bool map_whole(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+  TensorImpl &x = *a.impl(), &y = *b.impl(), &to = *out.impl();
+  const bool x_whole = x.is_contiguous && x.elements == to.elements,
+             y_whole = y.is_contiguous && y.elements == to.elements;
+  const Fixed fixed = !x_whole ? Fixed::kFirst : !y_whole ? Fixed::kSecond : Fixed::kNone;
+  if (!(x_whole || x.elements == 1) || !(y_whole || y.elements == 1) || !(x_whole || y_whole)) return false;
+  const Map<T> map = map_of<T>(kind, fixed);
+  if (!map) return false;
+  const T* const in[] = {x.as<T>(), y.as<T>()};
+  map(in, to.as<T>(), static_cast<size_t>(to.elements));
+  return true;
+}
+
 // The less common functions of real numbers.
 template <class T>
 void unary_special(Unary kind, const Tensor& x, const Tensor& out) {
@@ -212,6 +242,9 @@ void unary_float(Unary kind, const Tensor& x, const Tensor& out) {
 template <class T>
 void unary_any(Unary kind, const Tensor& x, const Tensor& out) {
   using C = Compute<T>;
+  if constexpr (std::is_floating_point_v<T>) {
+    if (const Map<T> map = map_of<T>(kind)) return map_runs(map, x, out);
+  }
   switch (kind) {
     case Unary::kNegative:
       return map1<T>(x, out, [](C v) { return wrap(C(0), v, [](auto a, auto b) { return a - b; }); });
@@ -352,6 +385,8 @@ void binary(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
     using T = typename decltype(type)::type;
     if constexpr (std::is_integral_v<T>) {
       if (kind >= Binary::kBitwiseAnd) return binary_bits<T>(kind, a, b, out);
+    } else if constexpr (std::is_floating_point_v<T>) {
+      if (map_whole<T>(kind, a, b, out)) return;
     }
     binary_arithmetic<T>(kind, a, b, out);
   });
