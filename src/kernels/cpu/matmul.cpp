@@ -14,6 +14,7 @@
 #include "kernels/types.hpp"
 #include "shumai/error.hpp"
 #include "tensor/impl.hpp"
+#include "util/buffer.hpp"
 
 namespace sm::kernels {
 namespace {
@@ -255,9 +256,9 @@ template <class U>
 constexpr int64_t kGrain = std::is_same_v<U, float> ? int64_t{1} << 20 : int64_t{1} << 17;
 
 template <class U>
-void add_bias(int64_t rows, int64_t columns, const U* __restrict bias, U* __restrict c, int64_t c_row) {
+void add_to_rows(int64_t rows, int64_t columns, const U* __restrict added, U* __restrict c, int64_t c_row) {
   for (int64_t i = 0; i < rows; ++i, c += c_row)
-    for (int64_t j = 0; j < columns; ++j) c[j] = static_cast<U>(c[j] + bias[j]);
+    for (int64_t j = 0; j < columns; ++j) c[j] = static_cast<U>(c[j] + added[j]);
 }
 
 // The part of one product that `piece` of `pieces` stands for: rows, or columns where there are more of them.
@@ -273,7 +274,7 @@ void product_piece(const Plan& plan, View<U> a, View<U> b, const U* bias, U* c, 
   const int64_t row = by_rows ? begin : 0, column = by_rows ? 0 : begin;
   U* out = c + row * plan.n + column;
   product(rows, columns, plan.k, a.at(row, 0), b.at(0, column), out, plan.n);
-  if (bias) add_bias(rows, columns, bias + column, out, plan.n);
+  if (bias) add_to_rows(rows, columns, bias + column, out, plan.n);
 }
 
 int64_t offset_of(int64_t flat, const Shape& batch, const Dims& strides) {
@@ -285,12 +286,38 @@ int64_t offset_of(int64_t flat, const Shape& batch, const Dims& strides) {
   return offset;
 }
 
+// One long product into few elements: each thread takes a part of the depth, so that none packs what others pack too
+// (64x784x128 with a transposed weight in 45 us instead of 50). The sums are added up in order.
+template <class U>
+void product_by_depth(const Plan& plan, View<U> a, View<U> b, const U* bias, U* c, int64_t pieces) {
+  const int64_t size = plan.m * plan.n, length = (plan.k + pieces - 1) / pieces;
+  pieces = (plan.k + length - 1) / length;
+  const util::BufferRef held = util::Buffer::allocate(static_cast<size_t>((pieces - 1) * size) * sizeof(U));
+  U* partial = reinterpret_cast<U*>(held->data());
+  parallel_for(pieces, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t from = i * length, depth = std::min(plan.k, from + length) - from;
+      product(plan.m, plan.n, depth, a.at(0, from), b.at(from, 0), i == 0 ? c : partial + (i - 1) * size, plan.n);
+    }
+  });
+  for (int64_t i = 1; i < pieces; ++i) add_to_rows(1, size, partial + (i - 1) * size, c, size);
+  if (bias) add_to_rows(plan.m, plan.n, bias, c, plan.n);
+}
+
+// Only where b is transposed: packing it is then most of what a thread would do twice.
+bool is_deep(const Plan& plan) {
+  constexpr int64_t kFew = 1 << 15;  // elements of a result, which are summed by one thread
+  return plan.k >= 4 * std::max(plan.m, plan.n) && plan.m * plan.n <= kFew && plan.b_column != 1;
+}
+
 template <class U>
 void multiply(const Plan& plan, const U* a, const U* b, const U* bias, U* c) {
   const int64_t count = elements_of(plan.batch);
   const int64_t work = plan.m * plan.n * plan.k;
   int64_t pieces = 1;
   if (work >= 2 * kGrain<U> && count < 4 * num_threads()) pieces = std::min<int64_t>(num_threads(), work / kGrain<U>);
+  if (count == 1 && pieces > 1 && is_deep(plan))
+    return product_by_depth<U>(plan, {a, plan.a_row, plan.a_column}, {b, plan.b_row, plan.b_column}, bias, c, pieces);
   const int64_t grain = std::max<int64_t>(1, kGrain<U> / std::max<int64_t>(work / pieces, 1));
   parallel_for(count * pieces, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

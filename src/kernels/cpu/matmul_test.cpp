@@ -185,6 +185,44 @@ TEST(Matmul, LargeProductsAreSplitOverThreads) {
   set_num_threads(before);
 }
 
+TEST(Matmul, DeepProductsAreSplitAlongTheirDepth) {
+  const int before = num_threads();
+  for (int threads : {2, 7}) {
+    set_num_threads(threads);
+    for (DType dtype : {DType::f32, DType::i32})
+      for (int64_t depth : {2048, 2050}) {
+        const Tensor a = numbers({31, depth}, dtype), b = swap_last(numbers({80, depth}, dtype, 2));
+        expect_product(a, b, {{}, {}, {}, {31, 80}}, std::to_string(depth));
+      }
+  }
+  set_num_threads(before);
+}
+
+TEST(Matmul, ABiasIsAddedToEachRow) {
+  const int before = num_threads();
+  for (int threads : {1, 3}) {
+    set_num_threads(threads);
+    for (DType dtype : {DType::f16, DType::f32, DType::f64, DType::i64})
+      for (const Case& c : std::vector<Case>{{{3, 2}, {2, 5}, {}, {3, 5}},
+                                             {{3, 0}, {0, 5}, {}, {3, 5}},
+                                             {{2}, {2, 5}, {}, {5}},
+                                             {{2, 3, 4}, {4, 5}, {2}, {2, 3, 5}},
+                                             {{153, 130}, {130, 120}, {}, {153, 120}},
+                                             {{20, 3600}, {3600, 30}, {}, {20, 30}}}) {
+        const Tensor a = numbers(c.a, dtype), bias = spread(numbers({c.b[1]}, dtype, 3), 2);
+        const std::vector<double> added = bias.to_vector<double>();
+        for (const Tensor& b : {numbers(c.b, dtype, 2), swap_last(contiguous(swap_last(numbers(c.b, dtype, 2))))}) {
+          const std::vector<double> plain = naive(a, b, c.batch), got = matmul(a, b, bias).to_vector<double>();
+          ASSERT_EQ(got.size(), plain.size());
+          for (size_t i = 0; i < got.size(); ++i)
+            ASSERT_NEAR(got[i], plain[i] + added[i % added.size()], dtype == DType::f16 ? 1e-3 * std::abs(got[i]) : 0)
+                << name_of(dtype) << " " << c.a.to_string() << " at " << i;
+        }
+      }
+  }
+  set_num_threads(before);
+}
+
 TEST(Matmul, IntegersWrapAround) {
   const Tensor a = tensor(std::vector<int32_t>{2147483647, 2147483647}), b = tensor(std::vector<int32_t>{2, 3});
   EXPECT_EQ(matmul(a, b).item<int32_t>(), static_cast<int32_t>(2147483647LL * 5));
