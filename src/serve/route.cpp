@@ -73,6 +73,18 @@ class Running {
   Session& session_;
 };
 
+// Tells others, while it lives, that waiting to enter `logic` at once is in vain.
+class Occupied {
+ public:
+  explicit Occupied(std::atomic<bool>& flag) : flag_(flag) { flag_.store(true, std::memory_order_relaxed); }
+  ~Occupied() { flag_.store(false, std::memory_order_relaxed); }
+  Occupied(const Occupied&) = delete;
+  Occupied& operator=(const Occupied&) = delete;
+
+ private:
+  std::atomic<bool>& flag_;
+};
+
 Error already_done() { return Error(ErrorCode::kAlreadyDone, "the ticket is done: its step was taken"); }
 
 // The last update that was made under the ticket.
@@ -254,10 +266,8 @@ Server::State::Outcome Server::State::run_plain(Pass& pass, Content input) {
     return conclude(pass, {}, std::current_exception());
   }
   const Running running(*session);
-  occupied.store(true, std::memory_order_relaxed);
-  Outcome outcome = run_sync(pass, std::move(input));
-  occupied.store(false, std::memory_order_relaxed);
-  return outcome;
+  const Occupied here(occupied);
+  return run_sync(pass, std::move(input));
 }
 
 Server::State::Outcome Server::State::run_sync(Pass& pass, Content input) {

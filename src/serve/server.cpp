@@ -101,13 +101,15 @@ void enter_at_once(const Strand& logic, Work work) {
   };
   thread_local Entry entry;
   const uint64_t number = ++entry.last;
-  const uint64_t outer = std::exchange(entry.current, number);
+  struct Restore {
+    uint64_t outer;
+    ~Restore() { entry.current = outer; }
+  } const restore{std::exchange(entry.current, number)};
   asio::dispatch(logic, [own = &entry, number, &work] {
     if (own != &entry || entry.current != number) return;
     entry.current = 0;
     work();
   });
-  entry.current = outer;
 }
 
 // Null when nothing of it is set.
@@ -304,13 +306,11 @@ std::optional<http::Response> Server::State::answer_at_once(Served& route, std::
   std::optional<Outcome> outcome;
   soon_free(occupied);
   enter_at_once(logic, [&] {
-    occupied.store(true, std::memory_order_relaxed);
     try {
       outcome = run_at_once(pass, input);
     } catch (...) {
       outcome.emplace().failure = std::current_exception();
     }
-    occupied.store(false, std::memory_order_relaxed);
   });
   if (!outcome) return std::nullopt;
   if (outcome->failure) std::rethrow_exception(outcome->failure);
@@ -349,9 +349,14 @@ Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::str
   Pass pass{route,   name,      request,          Clock::now(), {store, request.headers, nullptr, nullptr},
             nullptr, inference, std::move(sender)};
   if (request.peer) pass.context.peer_name = &request.peer->name;
-  ++waiting;
-  co_await asio::dispatch(asio::bind_executor(logic, asio::use_awaitable));
-  --waiting;
+  {
+    struct Waiting {
+      std::atomic<size_t>& count;
+      explicit Waiting(std::atomic<size_t>& all) : count(all) { ++count; }
+      ~Waiting() { --count; }
+    } const here(waiting);
+    co_await asio::dispatch(asio::bind_executor(logic, asio::use_awaitable));
+  }
   Outcome outcome;
   try {
     outcome = co_await run_route(pass, std::move(input));
