@@ -34,53 +34,42 @@ struct Call {
   }
 };
 
-// Writes all of the request. An error is left to the reader: a server may
-// refuse a request early, with an answer, and close.
-Task<io::ErrorInfo> write(Kept& kept, const Body& body) {
-  gather(kept.head, body, kept.output);
-  std::span<asio::const_buffer> rest = kept.output;
-  io::ErrorInfo error;
-  size_t written = kept.stream.try_write(rest, error);
-  for (;;) {
-    io::advance(rest, written);
-    if (error || rest.empty()) co_return error;
-    written = co_await kept.stream.write_some(rest, error);
-  }
-}
-
-// Feeds input[0, end) and keeps what the parser left; returns the new end.
-size_t parse(Kept& kept, size_t end) {
-  const size_t used = kept.parser.feed({kept.input.data(), end});
-  if (used < end) std::memmove(kept.input.data(), kept.input.data() + used, end - used);
-  return end - used;
-}
-
-// The next message, 1xx or final. `end` is how much of kept.input is filled.
-Task<void> read(Kept& kept, size_t& end, io::ErrorInfo& error) {
-  for (;;) {
-    end = parse(kept, end);
-    if (kept.parser.done()) co_return;
-    const std::span<char> body = end ? std::span<char>() : kept.parser.space();
-    if (end == kept.input.size()) kept.input.resize(std::max(kInput, end * 2));
-    const std::span<char> into = body.empty() ? std::span(kept.input).subspan(end) : body;
-    const size_t bytes = co_await kept.stream.read_some(into, error);
-    if (error == asio::error::eof) {
-      kept.parser.feed_end();
-      error = {};
-      co_return;
-    }
-    if (error) co_return;
-    if (body.empty()) {
-      end += bytes;
-    } else {
-      kept.parser.commit(bytes);
-    }
-  }
-}
-
 struct Outcome {
   Response response;
   bool reusable = false;
+};
+
+// What comes in over a connection. `space` is where the next bytes go while the message isn't complete.
+struct Input {
+  Kept& kept;
+  size_t end = 0;  // of what is in kept.input
+  std::span<char> space{};
+  bool into_body = false;
+
+  // Whether the next message, 1xx or final, is there.
+  bool complete() {
+    parse();
+    if (kept.parser.done()) return true;
+    const std::span<char> body = end ? std::span<char>() : kept.parser.space();
+    into_body = !body.empty();
+    if (end == kept.input.size()) kept.input.resize(std::max(kInput, end * 2));
+    space = into_body ? body : std::span(kept.input).subspan(end);
+    return false;
+  }
+  void received(size_t bytes) {
+    if (into_body)
+      kept.parser.commit(bytes);
+    else
+      end += bytes;
+  }
+
+ private:
+  // Keeps what the parser leaves.
+  void parse() {
+    const size_t used = kept.parser.feed({kept.input.data(), end});
+    if (used < end) std::memmove(kept.input.data(), kept.input.data() + used, end - used);
+    end -= used;
+  }
 };
 
 [[noreturn]] void broke(const Call& call, const io::ErrorInfo& error) {
@@ -90,17 +79,37 @@ struct Outcome {
   call.fail(ErrorCode::kConnection, "the connection broke: " + error.message());
 }
 
+// Writes what doesn't go at once. An error is left to the reader: a server may
+// refuse a request early, with an answer, and close.
+Task<void> write_rest(Kept& kept, std::span<asio::const_buffer> rest, io::ErrorInfo& error) {
+  while (!error && !rest.empty()) {
+    const size_t written = co_await kept.stream.write_some(rest, error);
+    io::advance(rest, written);
+  }
+}
+
+// Of few coroutines, since each costs a request as much as a parser does.
 Task<Outcome> exchange(Kept& kept, const Request& request, const Call& call) {
   if (request.method == "HEAD") kept.parser.expect_no_body();
-  const io::ErrorInfo unsent = co_await write(kept, request.body);
+  gather(kept.head, request.body, kept.output);
+  std::span<asio::const_buffer> rest = kept.output;
+  io::ErrorInfo unsent;
+  io::advance(rest, kept.stream.try_write(rest, unsent));
+  if (!unsent && !rest.empty()) co_await write_rest(kept, rest, unsent);
   Outcome outcome;
-  size_t end = 0;
+  Input input{kept};
   for (;;) {
     io::ErrorInfo error;
-    co_await read(kept, end, error);
-    if (error)
+    while (!input.complete()) {
+      const size_t bytes = co_await kept.stream.read_some(input.space, error);
+      if (error) break;
+      input.received(bytes);
+    }
+    if (error == asio::error::eof)
+      kept.parser.feed_end();
+    else if (error)
       broke(call, unsent && !io::is_tls_refusal(error) && error != asio::error::operation_aborted ? unsent : error);
-    outcome.reusable = !unsent && end == 0 && request.keep_alive && kept.parser.keep_alive();
+    outcome.reusable = !unsent && input.end == 0 && request.keep_alive && kept.parser.keep_alive();
     outcome.response = kept.parser.take();
     if (outcome.response.status / 100 != 1) co_return outcome;
     if (outcome.response.status == 101) call.fail(ErrorCode::kProtocol, "the server switched protocols unasked");
@@ -147,13 +156,12 @@ Task<void> shake_hands(io::Stream& stream, io::TlsClient& tls, const Call& call,
 
 Task<std::unique_ptr<Kept>> open(const ClientOptions& options, const Call& call, io::TlsClient* tls,
                                  Clock::time_point until) {
-  const asio::any_io_executor executor = co_await asio::this_coro::executor;
   io::Address address;
   address.host = call.url.host;
   address.port = call.url.port;
   address.unix_path = call.url.socket_path;
   const Clock::time_point limit = std::min(until, Clock::now() + options.connect_timeout);
-  io::Deadline deadline(executor, limit);
+  io::Deadline deadline(limit);
   bool connected = false;
   try {
     io::Stream stream = co_await io::connect(std::move(address), deadline);
@@ -181,7 +189,7 @@ Task<Response> send_on_pool(const ClientOptions& settings, const Call& call, con
 
   std::string head;
   append_head(head, request, call.url.host_header());
-  io::Deadline deadline(executor, until);
+  io::Deadline deadline(until);
   std::unique_ptr<Kept> kept = pool.take(origin);
   for (;;) {
     if (!kept) kept = co_await open(settings, call, tls.get(), until);

@@ -1,21 +1,19 @@
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/set.hpp>
 #include <chrono>
-#include <memory>
 
 namespace sm::io {
 
 using Clock = std::chrono::steady_clock;
 
 // Shuts the watched socket down when its time comes, which ends whatever a
-// coroutine awaits on that socket. It works on the descriptor, not on Asio's
-// object, so the timer may fire on another thread than the coroutine's.
-class Deadline {
+// coroutine awaits on that socket. A thread of the process does that, on the
+// descriptor and not on Asio's object.
+class Deadline : public boost::intrusive::set_base_hook<> {
  public:
-  // Clock::time_point::max() never comes, and costs no timer.
-  Deadline(const boost::asio::any_io_executor& executor, Clock::time_point when);
+  // Clock::time_point::max() never comes.
+  explicit Deadline(Clock::time_point when);
   ~Deadline();
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;
@@ -28,11 +26,14 @@ class Deadline {
   void release();
   bool passed() const;
 
+  friend bool operator<(const Deadline& a, const Deadline& b) noexcept { return a.when_ < b.when_; }
+
  private:
-  struct State;
-  Clock::time_point when_;
-  std::shared_ptr<State> state_;
-  boost::asio::steady_timer timer_;
+  friend class Deadlines;
+  const Clock::time_point when_;
+  // Guarded by the mutex of Deadlines:
+  int fd_ = -1;
+  bool passed_ = false;
 };
 
 }  // namespace sm::io
