@@ -42,7 +42,9 @@ std::function<void(napi_env)> Mailbox::next() {
   return job;
 }
 
-// An exception here is nobody's to catch: it goes where uncaught ones go.
+// One job for each call: what JavaScript put off runs in between, the answer of an async handler among it, and a
+// snapshot that comes next has to come after that (see Gate). An exception here is nobody's to catch: it goes where
+// uncaught ones go.
 void Mailbox::run(napi_env env, napi_value, void* context, void*) {
   if (!env) return;  // the environment is going away
   const std::function<void(napi_env)> job = (*static_cast<std::shared_ptr<Mailbox>*>(context))->next();
