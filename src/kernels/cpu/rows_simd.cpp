@@ -9,6 +9,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/cpu/vector_math-inl.hpp"
 #include "kernels/cpu/vectors-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -29,7 +30,7 @@ double exponentials(const T* x, T peak, T* out, int64_t n) {
   const hn::ScalableTag<T> d;
   const auto shift = hn::Set(d, peak);
   return summed(d, n, [&](int64_t i, auto part) {
-    const auto e = exp_of(d, hn::Sub(load(d, x + i, part, -std::numeric_limits<T>::infinity()), shift));
+    const auto e = exp(d, hn::Sub(load(d, x + i, part, -std::numeric_limits<T>::infinity()), shift));
     if (out) store(d, e, out + i, part);
     return e;
   });
@@ -78,7 +79,7 @@ void log_softmax_gradient(const T* gradient, const T* out, T* into, int64_t rows
     const double total = summed(d, n, [&](int64_t i, auto part) { return load(d, gradient + i, part); });
     const auto shared = hn::Set(d, static_cast<T>(total));
     each_vector(d, n, [&](int64_t i, auto part) {
-      const auto share = exp_of(d, load(d, out + i, part));
+      const auto share = exp(d, load(d, out + i, part));
       store(d, hn::NegMulAdd(share, shared, load(d, gradient + i, part)), into + i, part);
     });
   }

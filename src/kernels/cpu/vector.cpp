@@ -1,52 +1,39 @@
 #include "kernels/cpu/vector.hpp"
 
-#include <algorithm>
-#include <cmath>
-
-// Compiled for the oldest of x86-64, for AVX2 and for AVX-512; what is between adds size, not speed.
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/vector.cpp"
 #include <hwy/foreach_target.h>
 
-#include "kernels/cpu/vector_math.hpp"
+#include "kernels/cpu/vector_math-inl.hpp"
+#include "kernels/cpu/vectors-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace sm::kernels::HWY_NAMESPACE {
 namespace {
 
+using namespace simd::HWY_NAMESPACE;
+
 // in[k] from `i` on, or its only element everywhere.
-template <bool fixed, class D>
-HWY_INLINE hn::Vec<D> load(D d, const TypeOf<D>* in, size_t i) {
+template <bool fixed, class D, class Part>
+HWY_INLINE hn::Vec<D> operand(D d, const TypeOf<D>* in, int64_t i, Part part) {
   if constexpr (fixed)
     return hn::Set(d, *in);
   else
-    return hn::LoadU(d, in + i);
+    return load(d, in + i, part);
 }
 
-// Runs f over whole vectors, and over a copy of the elements that are left.
 template <class T, bool a_fixed, bool b_fixed, int count, class F>
 HWY_INLINE void run(const T* const* in, T* out, size_t n, F f) {
   const hn::ScalableTag<T> d;
-  const size_t lanes = hn::Lanes(d);
-  const auto apply = [&](const T* a, const T* b, const T* c, size_t i, T* to) HWY_ATTR {
-    if constexpr (count == 1)
-      hn::StoreU(f(d, load<a_fixed>(d, a, i)), d, to);
-    else if constexpr (count == 2)
-      hn::StoreU(f(d, load<a_fixed>(d, a, i), load<b_fixed>(d, b, i)), d, to);
-    else
-      hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i), hn::LoadU(d, c + i)), d, to);
-  };
   const T *a = in[0], *b = count > 1 ? in[1] : nullptr, *c = count > 2 ? in[2] : nullptr;
-  size_t i = 0;
-  for (; i + lanes <= n; i += lanes) apply(a, b, c, i, out + i);
-  if (i == n) return;
-  HWY_ALIGN T rest[4][hn::MaxLanes(decltype(d)())] = {};
-  if (!a_fixed) std::copy(a + i, a + n, rest[0]);
-  if (count > 1 && !b_fixed) std::copy(b + i, b + n, rest[1]);
-  if (count > 2) std::copy(c + i, c + n, rest[2]);
-  apply(a_fixed ? a : rest[0], b_fixed ? b : rest[1], rest[2], 0, rest[3]);
-  std::copy(rest[3], rest[3] + (n - i), out + i);
+  each_vector(d, static_cast<int64_t>(n), [&](int64_t i, auto part) HWY_ATTR {
+    if constexpr (count == 1)
+      store(d, f(d, operand<a_fixed>(d, a, i, part)), out + i, part);
+    else if constexpr (count == 2)
+      store(d, f(d, operand<a_fixed>(d, a, i, part), operand<b_fixed>(d, b, i, part)), out + i, part);
+    else
+      store(d, f(d, load(d, a + i, part), load(d, b + i, part), load(d, c + i, part)), out + i, part);
+  });
 }
 
 // A function object for each function, so that the tables below can be lists of types.

@@ -7,7 +7,6 @@
 #define SHUMAI_KERNELS_CPU_VECTORS_INL_HPP
 #endif
 
-#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -84,12 +83,6 @@ HWY_INLINE double summed(D d, int64_t n, const F& f) {
   }
   if (i < n) total += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, f(i, Part{n - i}))));
   return total;
-}
-
-// e^x for x up to 0 or little more; NaN for NaN, which Highway's own makes 0.
-template <class D>
-HWY_INLINE hn::Vec<D> exp_of(D d, hn::Vec<D> x) {
-  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, x));
 }
 
 }  // namespace sm::kernels::simd::HWY_NAMESPACE

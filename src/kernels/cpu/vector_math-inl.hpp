@@ -1,11 +1,11 @@
 // Functions of Highway's vectors, for kernels that are compiled once for each
 // instruction set. Where Highway's own are only valid on a range, the rest is
 // computed element by element.
-#if defined(SHUMAI_KERNELS_VECTOR_MATH_HPP) == defined(HWY_TARGET_TOGGLE)
-#ifdef SHUMAI_KERNELS_VECTOR_MATH_HPP
-#undef SHUMAI_KERNELS_VECTOR_MATH_HPP
+#if defined(SHUMAI_KERNELS_CPU_VECTOR_MATH_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef SHUMAI_KERNELS_CPU_VECTOR_MATH_INL_HPP
+#undef SHUMAI_KERNELS_CPU_VECTOR_MATH_INL_HPP
 #else
-#define SHUMAI_KERNELS_VECTOR_MATH_HPP
+#define SHUMAI_KERNELS_CPU_VECTOR_MATH_INL_HPP
 #endif
 
 #include <hwy/highway.h>
@@ -16,7 +16,7 @@
 #include "hwy/contrib/math/math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace sm::kernels::HWY_NAMESPACE {
+namespace sm::kernels::simd::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -222,7 +222,7 @@ HWY_INLINE V minimum(D, V a, V b) {
   return hn::IfThenElse(hn::Or(hn::IsNaN(a), hn::Lt(a, b)), a, b);
 }
 
-}  // namespace sm::kernels::HWY_NAMESPACE
+}  // namespace sm::kernels::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #endif
