@@ -22,14 +22,6 @@ T wrap(T a, T b, F f) {
 }
 
 template <class T>
-bool is_nan(T x) {
-  if constexpr (std::is_floating_point_v<T>)
-    return x != x;
-  else
-    return false;
-}
-
-template <class T>
 T power(T base, T exponent) {
   if constexpr (std::is_floating_point_v<T>) {
     return std::pow(base, exponent);
@@ -121,12 +113,6 @@ void map2(const Tensor& a, const Tensor& b, const Tensor& out, F f) {
     const T* y = reinterpret_cast<const T*>(at[1]);
     if (step[0] == sizeof(T) && step[1] == sizeof(T)) {
       for (int64_t i = 0; i < n; ++i) to[i] = convert<R>(f(convert<C>(x[i]), convert<C>(y[i])));
-    } else if (step[0] == sizeof(T) && step[1] == 0) {
-      const C fixed = convert<C>(*y);
-      for (int64_t i = 0; i < n; ++i) to[i] = convert<R>(f(convert<C>(x[i]), fixed));
-    } else if (step[0] == 0 && step[1] == sizeof(T)) {
-      const C fixed = convert<C>(*x);
-      for (int64_t i = 0; i < n; ++i) to[i] = convert<R>(f(fixed, convert<C>(y[i])));
     } else {
       const char* p = at[0];
       const char* q = at[1];
@@ -137,17 +123,37 @@ void map2(const Tensor& a, const Tensor& b, const Tensor& out, F f) {
   run_loop(make_loop<3>({operand(a), operand(b), operand(out)}, out.shape()), inner);
 }
 
-// With a function of runs: strided elements are gathered first, so that every layout gives the same result.
+// Elements of a block at a time: those that aren't a run of C are converted or gathered first, so that every layout
+// gives the same result.
+constexpr int64_t kBlock = 256;
+
 template <class T>
-void map_runs(Map<T> map, const Tensor& x, const Tensor& out) {
-  run_loop(make_loop<2>({operand(x), operand(out)}, out.shape()), [map](const auto& at, const auto& step, int64_t n) {
-    T* to = reinterpret_cast<T*>(at[1]);
-    const T* from = reinterpret_cast<const T*>(at[0]);
-    if (step[0] != sizeof(T)) {
-      for (int64_t i = 0; i < n; ++i) to[i] = *reinterpret_cast<const T*>(at[0] + i * step[0]);
-      from = to;
+const Compute<T>* block_of(const char* at, int64_t step, int64_t n, Compute<T>* block) {
+  if constexpr (std::is_same_v<T, Compute<T>>) {
+    if (step == sizeof(T)) return reinterpret_cast<const T*>(at);
+  }
+  for (int64_t i = 0; i < n; ++i) block[i] = convert<Compute<T>>(*reinterpret_cast<const T*>(at + i * step));
+  return block;
+}
+
+// Calls map(in, to, n) for blocks of the operands, with `to` elements of C that are then converted to R.
+template <class T, class R, int N>
+void map_blocks(Map<Compute<T>> map, const std::array<Operand, N + 1>& operands, const Shape& shape) {
+  using C = Compute<T>;
+  run_loop(make_loop<N + 1>(operands, shape), [map](const auto& at, const auto& step, int64_t n) {
+    C blocks[N + 1][kBlock];
+    for (int64_t i = 0; i < n; i += kBlock) {
+      const int64_t some = std::min(kBlock, n - i);
+      const C* in[N];
+      for (int k = 0; k < N; ++k) in[k] = block_of<T>(at[k] + i * step[k], step[k], some, blocks[k]);
+      R* to = reinterpret_cast<R*>(at[N]) + i;
+      if constexpr (std::is_same_v<R, C>) {
+        map(in, to, static_cast<size_t>(some));
+      } else {
+        map(in, blocks[N], static_cast<size_t>(some));
+        for (int64_t k = 0; k < some; ++k) to[k] = convert<R>(blocks[N][k]);
+      }
     }
-    map(&from, to, static_cast<size_t>(n));
   });
 }
 
@@ -166,13 +172,11 @@ bool map_whole(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out)
   return true;
 }
 
-// The less common functions of real numbers.
+// Functions of real numbers that vectors don't have.
 template <class T>
 void unary_special(Unary kind, const Tensor& x, const Tensor& out) {
   using C = Compute<T>;
   switch (kind) {
-    case Unary::kExpm1:
-      return map1<T>(x, out, [](C v) { return std::expm1(v); });
     case Unary::kLog2:
       return map1<T>(x, out, [](C v) { return std::log2(v); });
     case Unary::kLog10:
@@ -189,122 +193,90 @@ void unary_special(Unary kind, const Tensor& x, const Tensor& out) {
       return map1<T>(x, out, [](C v) { return std::sinh(v); });
     case Unary::kCosh:
       return map1<T>(x, out, [](C v) { return std::cosh(v); });
-    case Unary::kTrunc:
-      return map1<T>(x, out, [](C v) { return std::trunc(v); });
-    case Unary::kRsqrt:
-      return map1<T>(x, out, [](C v) { return C(1) / std::sqrt(v); });
     default:
       return;
   }
 }
 
 template <class T>
-void unary_float(Unary kind, const Tensor& x, const Tensor& out) {
-  using C = Compute<T>;
+void unary_integer(Unary kind, const Tensor& x, const Tensor& out) {
   switch (kind) {
-    case Unary::kExp:
-      return map1<T>(x, out, [](C v) { return std::exp(v); });
-    case Unary::kLog:
-      return map1<T>(x, out, [](C v) { return std::log(v); });
-    case Unary::kLog1p:
-      return map1<T>(x, out, [](C v) { return std::log1p(v); });
-    case Unary::kSqrt:
-      return map1<T>(x, out, [](C v) { return std::sqrt(v); });
-    case Unary::kSin:
-      return map1<T>(x, out, [](C v) { return std::sin(v); });
-    case Unary::kCos:
-      return map1<T>(x, out, [](C v) { return std::cos(v); });
-    case Unary::kTanh:
-      return map1<T>(x, out, [](C v) { return std::tanh(v); });
-    case Unary::kErf:
-      return map1<T>(x, out, [](C v) { return std::erf(v); });
-    case Unary::kFloor:
-      return map1<T>(x, out, [](C v) { return std::floor(v); });
-    case Unary::kCeil:
-      return map1<T>(x, out, [](C v) { return std::ceil(v); });
-    case Unary::kRint:
-      return map1<T>(x, out, [](C v) { return std::nearbyint(v); });
-    case Unary::kReciprocal:
-      return map1<T>(x, out, [](C v) { return C(1) / v; });
-    // exp of a large positive number overflows, so each side uses the exponential that doesn't.
-    case Unary::kSigmoid:
-      return map1<T>(x, out, [](C v) {
-        const C e = std::exp(-std::abs(v));
-        return v >= 0 ? C(1) / (C(1) + e) : e / (C(1) + e);
+    case Unary::kNegative:
+      return map1<T>(x, out, [](T v) { return wrap(T(0), v, [](auto a, auto b) { return a - b; }); });
+    case Unary::kAbsolute:
+      return map1<T>(x, out, [](T v) { return v < T(0) ? wrap(T(0), v, [](auto a, auto b) { return a - b; }) : v; });
+    case Unary::kSign:
+      return map1<T>(x, out, [](T v) { return static_cast<T>((T(0) < v) - (v < T(0))); });
+    case Unary::kRelu:
+      return map1<T>(x, out, [](T v) { return v < T(0) ? T(0) : v; });
+    case Unary::kSquare:
+      return map1<T>(x, out, [](T v) { return wrap(v, v, [](auto a, auto b) { return a * b; }); });
+    case Unary::kBitwiseNot:
+      return map1<T>(x, out, [](T v) {
+        if constexpr (std::is_same_v<T, bool>)
+          return !v;
+        else
+          return static_cast<T>(~v);
       });
-    case Unary::kSoftplus:
-      return map1<T>(x, out, [](C v) { return std::max(v, C(0)) + std::log1p(std::exp(-std::abs(v))); });
+    case Unary::kFloor:
+    case Unary::kCeil:
+    case Unary::kRint:
+    case Unary::kTrunc:
+      return map1<T>(x, out, [](T v) { return v; });
     default:
-      return unary_special<T>(kind, x, out);
+      return;
   }
 }
 
 template <class T>
 void unary_any(Unary kind, const Tensor& x, const Tensor& out) {
-  using C = Compute<T>;
-  if constexpr (std::is_floating_point_v<T>) {
-    if (const Map<T> map = map_of<T>(kind)) return map_runs(map, x, out);
-  }
-  switch (kind) {
-    case Unary::kNegative:
-      return map1<T>(x, out, [](C v) { return wrap(C(0), v, [](auto a, auto b) { return a - b; }); });
-    case Unary::kAbsolute:
-      return map1<T>(x, out, [](C v) {
-        if constexpr (std::is_floating_point_v<C>)
-          return std::abs(v);
-        else
-          return v < C(0) ? wrap(C(0), v, [](auto a, auto b) { return a - b; }) : v;
-      });
-    case Unary::kSign:
-      return map1<T>(x, out, [](C v) { return is_nan(v) ? v : static_cast<C>((C(0) < v) - (v < C(0))); });
-    case Unary::kRelu:
-      return map1<T>(x, out, [](C v) { return v < C(0) ? C(0) : v; });
-    case Unary::kSquare:
-      return map1<T>(x, out, [](C v) { return wrap(v, v, [](auto a, auto b) { return a * b; }); });
-    case Unary::kBitwiseNot:
-      return map1<T>(x, out, [](C v) {
-        if constexpr (std::is_same_v<C, bool>)
-          return !v;
-        else if constexpr (std::is_integral_v<C>)
-          return static_cast<C>(~v);
-        else
-          return v;
-      });
-    default:
-      if constexpr (std::is_floating_point_v<C>)
-        unary_float<T>(kind, x, out);
-      else if (kind == Unary::kFloor || kind == Unary::kCeil || kind == Unary::kRint || kind == Unary::kTrunc)
-        map1<T>(x, out, [](C v) { return v; });
+  if constexpr (std::is_integral_v<T>) {
+    unary_integer<T>(kind, x, out);
+  } else if (const auto map = map_of<Compute<T>>(kind)) {
+    map_blocks<T, T, 1>(map, {operand(x), operand(out)}, out.shape());
+  } else {
+    unary_special<T>(kind, x, out);
   }
 }
 
+// Functions of two real numbers that vectors don't have.
 template <class T>
-void binary_arithmetic(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+void binary_special(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
   using C = Compute<T>;
   switch (kind) {
-    case Binary::kAdd:
-      return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p + q; }); });
-    case Binary::kSub:
-      return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p - q; }); });
-    case Binary::kMul:
-      return map2<T, T>(a, b, out, [](C x, C y) { return wrap(x, y, [](auto p, auto q) { return p * q; }); });
-    case Binary::kDiv:
-      if constexpr (std::is_floating_point_v<C>) map2<T, T>(a, b, out, [](C x, C y) { return x / y; });
-      return;
     case Binary::kMod:
       return map2<T, T>(a, b, out, [](C x, C y) { return modulo(x, y); });
     case Binary::kPower:
       return map2<T, T>(a, b, out, [](C x, C y) { return power(x, y); });
     case Binary::kFloorDivide:
-      if constexpr (!std::is_same_v<C, bool>) map2<T, T>(a, b, out, [](C x, C y) { return floor_divide(x, y); });
-      return;
+      return map2<T, T>(a, b, out, [](C x, C y) { return floor_divide(x, y); });
     case Binary::kAtan2:
-      if constexpr (std::is_floating_point_v<C>) map2<T, T>(a, b, out, [](C x, C y) { return std::atan2(x, y); });
+      return map2<T, T>(a, b, out, [](C x, C y) { return std::atan2(x, y); });
+    default:
+      return;
+  }
+}
+
+template <class T>
+void binary_integer(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+  switch (kind) {
+    case Binary::kAdd:
+      return map2<T, T>(a, b, out, [](T x, T y) { return wrap(x, y, [](auto p, auto q) { return p + q; }); });
+    case Binary::kSub:
+      return map2<T, T>(a, b, out, [](T x, T y) { return wrap(x, y, [](auto p, auto q) { return p - q; }); });
+    case Binary::kMul:
+      return map2<T, T>(a, b, out, [](T x, T y) { return wrap(x, y, [](auto p, auto q) { return p * q; }); });
+    case Binary::kMod:
+      return map2<T, T>(a, b, out, [](T x, T y) { return modulo(x, y); });
+    case Binary::kPower:
+      return map2<T, T>(a, b, out, [](T x, T y) { return power(x, y); });
+    case Binary::kFloorDivide:
+      if constexpr (!std::is_same_v<T, bool>) map2<T, T>(a, b, out, [](T x, T y) { return floor_divide(x, y); });
       return;
     case Binary::kMaximum:
-      return map2<T, T>(a, b, out, [](C x, C y) { return is_nan(x) || x > y ? x : y; });
+      return map2<T, T>(a, b, out, [](T x, T y) { return x > y ? x : y; });
     case Binary::kMinimum:
-      return map2<T, T>(a, b, out, [](C x, C y) { return is_nan(x) || x < y ? x : y; });
+      return map2<T, T>(a, b, out, [](T x, T y) { return x < y ? x : y; });
     default:
       return;
   }
@@ -329,42 +301,47 @@ void binary_bits(Binary kind, const Tensor& a, const Tensor& b, const Tensor& ou
 }
 
 template <class T>
-void compare_as(Compare kind, const Tensor& a, const Tensor& b, const Tensor& out) {
-  using C = Compute<T>;
+void compare_integers(Compare kind, const Tensor& a, const Tensor& b, const Tensor& out) {
   switch (kind) {
     case Compare::kEq:
-      return map2<T, bool>(a, b, out, [](C x, C y) { return x == y; });
+      return map2<T, bool>(a, b, out, [](T x, T y) { return x == y; });
     case Compare::kNeq:
-      return map2<T, bool>(a, b, out, [](C x, C y) { return x != y; });
+      return map2<T, bool>(a, b, out, [](T x, T y) { return x != y; });
     case Compare::kLt:
-      return map2<T, bool>(a, b, out, [](C x, C y) { return x < y; });
+      return map2<T, bool>(a, b, out, [](T x, T y) { return x < y; });
     case Compare::kLte:
-      return map2<T, bool>(a, b, out, [](C x, C y) { return x <= y; });
+      return map2<T, bool>(a, b, out, [](T x, T y) { return x <= y; });
     case Compare::kGt:
-      return map2<T, bool>(a, b, out, [](C x, C y) { return x > y; });
+      return map2<T, bool>(a, b, out, [](T x, T y) { return x > y; });
     case Compare::kGte:
-      return map2<T, bool>(a, b, out, [](C x, C y) { return x >= y; });
+      return map2<T, bool>(a, b, out, [](T x, T y) { return x >= y; });
     case Compare::kLogicalAnd:
-      return map2<T, bool>(a, b, out, [](C x, C y) { return x != C(0) && y != C(0); });
+      return map2<T, bool>(a, b, out, [](T x, T y) { return x != T(0) && y != T(0); });
     case Compare::kLogicalOr:
-      return map2<T, bool>(a, b, out, [](C x, C y) { return x != C(0) || y != C(0); });
+      return map2<T, bool>(a, b, out, [](T x, T y) { return x != T(0) || y != T(0); });
     case Compare::kLogicalXor:
-      return map2<T, bool>(a, b, out, [](C x, C y) { return (x != C(0)) != (y != C(0)); });
+      return map2<T, bool>(a, b, out, [](T x, T y) { return (x != T(0)) != (y != T(0)); });
+  }
+}
+
+template <class T>
+void compare_as(Compare kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+  if constexpr (!std::is_integral_v<T>) {
+    const auto map = map_of<Compute<T>>(kind, Fixed::kNone);
+    map_blocks<T, bool, 2>(map, {operand(a), operand(b), operand(out)}, out.shape());
+  } else {
+    compare_integers<T>(kind, a, b, out);
   }
 }
 
 template <class T>
 void predicate_as(Predicate kind, const Tensor& x, const Tensor& out) {
-  using C = Compute<T>;
-  const auto map = [&](auto f) { map2<T, bool>(x, x, out, [f](C v, C) { return f(v); }); };
-  if (kind == Predicate::kLogicalNot) return map([](C v) { return v == C(0); });
-  if constexpr (std::is_floating_point_v<C>) {
-    if (kind == Predicate::kIsNan) return map([](C v) { return std::isnan(v); });
-    if (kind == Predicate::kIsInf) return map([](C v) { return std::isinf(v); });
-    return map([](C v) { return std::isfinite(v); });
-  } else {
-    return map([kind](C) { return kind == Predicate::kIsFinite; });
-  }
+  if constexpr (!std::is_integral_v<T>)
+    map_blocks<T, bool, 1>(map_of<Compute<T>>(kind), {operand(x), operand(out)}, out.shape());
+  else if (kind == Predicate::kLogicalNot)
+    map2<T, bool>(x, x, out, [](T v, T) { return v == T(0); });
+  else
+    map2<T, bool>(x, x, out, [kind](T, T) { return kind == Predicate::kIsFinite; });
 }
 
 }  // namespace
@@ -385,10 +362,14 @@ void binary(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
     using T = typename decltype(type)::type;
     if constexpr (std::is_integral_v<T>) {
       if (kind >= Binary::kBitwiseAnd) return binary_bits<T>(kind, a, b, out);
-    } else if constexpr (std::is_floating_point_v<T>) {
-      if (map_whole<T>(kind, a, b, out)) return;
+      binary_integer<T>(kind, a, b, out);
+    } else {
+      if constexpr (std::is_floating_point_v<T>)
+        if (map_whole<T>(kind, a, b, out)) return;
+      if (const auto map = map_of<Compute<T>>(kind, Fixed::kNone))
+        return map_blocks<T, T, 2>(map, {operand(a), operand(b), operand(out)}, out.shape());
+      return binary_special<T>(kind, a, b, out);
     }
-    binary_arithmetic<T>(kind, a, b, out);
   });
 }
 

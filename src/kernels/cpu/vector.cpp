@@ -36,6 +36,12 @@ HWY_INLINE void run(const T* const* in, T* out, size_t n, F f) {
   });
 }
 
+// Highway's Ne is false for NaN.
+template <class V>
+HWY_INLINE auto differs(V a, V b) {
+  return hn::Not(hn::Eq(a, b));
+}
+
 // A function object for each function, so that the tables below can be lists of types.
 #define SHUMAI_UNARY(Name, expression)        \
   struct Name {                               \
@@ -82,14 +88,14 @@ SHUMAI_MASK(IsNan, (D d, V x), hn::IsNaN(x))
 SHUMAI_MASK(IsInf, (D d, V x), hn::IsInf(x))
 SHUMAI_MASK(IsFinite, (D d, V x), hn::IsFinite(x))
 SHUMAI_MASK(Equal, (D d, V a, V b), hn::Eq(a, b))
-SHUMAI_MASK(NotEqual, (D d, V a, V b), hn::Ne(a, b))
+SHUMAI_MASK(NotEqual, (D d, V a, V b), differs(a, b))
 SHUMAI_MASK(Less, (D d, V a, V b), hn::Lt(a, b))
 SHUMAI_MASK(LessEqual, (D d, V a, V b), hn::Le(a, b))
 SHUMAI_MASK(Greater, (D d, V a, V b), hn::Gt(a, b))
 SHUMAI_MASK(GreaterEqual, (D d, V a, V b), hn::Ge(a, b))
-SHUMAI_MASK(LogicalAnd, (D d, V a, V b), hn::And(hn::Ne(a, hn::Zero(d)), hn::Ne(b, hn::Zero(d))))
-SHUMAI_MASK(LogicalOr, (D d, V a, V b), hn::Or(hn::Ne(a, hn::Zero(d)), hn::Ne(b, hn::Zero(d))))
-SHUMAI_MASK(LogicalXor, (D d, V a, V b), hn::Xor(hn::Ne(a, hn::Zero(d)), hn::Ne(b, hn::Zero(d))))
+SHUMAI_MASK(LogicalAnd, (D d, V a, V b), hn::And(differs(a, hn::Zero(d)), differs(b, hn::Zero(d))))
+SHUMAI_MASK(LogicalOr, (D d, V a, V b), hn::Or(differs(a, hn::Zero(d)), differs(b, hn::Zero(d))))
+SHUMAI_MASK(LogicalXor, (D d, V a, V b), hn::Xor(differs(a, hn::Zero(d)), differs(b, hn::Zero(d))))
 #undef SHUMAI_MASK
 
 #define SHUMAI_BINARY(Name, expression)            \

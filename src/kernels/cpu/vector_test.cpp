@@ -140,6 +140,22 @@ TYPED_TEST(VectorRuns, TakeAFixedOperandOnEitherSide) {
   for (size_t i = 0; i < x.size(); ++i) EXPECT_EQ(out[i], x[i] > 2 ? 1 : 0);
 }
 
+TYPED_TEST(VectorRuns, NanDiffersFromEverythingAndIsTrue) {
+  using T = TypeParam;
+  const std::vector<T> a{NAN, 1, NAN, 1, 0}, b{NAN, NAN, 0, 1, 0};
+  std::vector<T> out(a.size());
+  const T* in[] = {a.data(), b.data()};
+  const auto gives = [&](Compare kind) {
+    map_of<T>(kind, Fixed::kNone)(in, out.data(), a.size());
+    return out;
+  };
+  EXPECT_EQ(gives(Compare::kNeq), (std::vector<T>{1, 1, 1, 0, 0}));
+  EXPECT_EQ(gives(Compare::kEq), (std::vector<T>{0, 0, 0, 1, 1}));
+  EXPECT_EQ(gives(Compare::kGte), (std::vector<T>{0, 0, 0, 1, 1}));
+  EXPECT_EQ(gives(Compare::kLogicalAnd), (std::vector<T>{1, 1, 0, 1, 0}));
+  EXPECT_EQ(gives(Compare::kLogicalXor), (std::vector<T>{0, 0, 1, 0, 0}));
+}
+
 TYPED_TEST(VectorRuns, ExtremesAreNanWhenEitherIs) {
   using T = TypeParam;
   const std::vector<T> a{1, NAN, 3, NAN}, b{2, 2, NAN, NAN};
