@@ -377,17 +377,24 @@ class Update {
       state_ = [function](const Tensors& weights) { return function.state(weights); };
       load_state_ = [function](const Tensors& state, const Tensors& weights) { function.load_state(state, weights); };
     }
+    if constexpr (requires(const F& f) {
+                    { f.is_additive() } -> std::convertible_to<bool>;
+                  })
+      is_additive_ = [function] { return function.is_additive(); };
     function_ = std::move(function);
   }
 
   explicit operator bool() const { return static_cast<bool>(function_); }
   void operator()(const Gradients& gradients) const { function_(gradients); }
+  // Known to be so, as Optimizer::is_additive().
+  bool is_additive() const { return is_additive_ && is_additive_(); }
   bool has_state() const { return static_cast<bool>(state_); }
   Tensors state(const Tensors& weights) const { return state_(weights); }
   void load_state(const Tensors& state, const Tensors& weights) const { load_state_(state, weights); }
 
  private:
   std::function<void(const Gradients&)> function_;
+  std::function<bool()> is_additive_;
   std::function<Tensors(const Tensors& weights)> state_;
   std::function<void(const Tensors& state, const Tensors& weights)> load_state_;
 };
@@ -400,6 +407,8 @@ class Update {
 // and `update` say of themselves: a Module's parameters and buffers, and an
 // optimizer's memory under "optimizer.". Throws Error (kInvalidArgument) when
 // the model is a plain function and checkpoint.weights is empty.
+//
+// With options.batch.max above 1, what several clients send runs as one: see BatchOptions.
 [[nodiscard]] Server serve_model(Model model, Update update, ServeOptions options = {}, Routes routes = {});
 
 struct RemoteModelOptions {

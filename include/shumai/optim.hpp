@@ -47,6 +47,9 @@ class Optimizer {
   int64_t steps() const;
   // "SGD", "Adam", "AdamW" or "RMSprop".
   std::string_view name() const;
+  // Whether one update with a sum of gradients moves weights as one update with
+  // each of them does: SGD without momentum, weight decay and schedule.
+  bool is_additive() const;
 
   // What is remembered, for a checkpoint, of weights by their names, as in
   // model.named_parameters(): "learning_rate" (as it was set), "steps", and for

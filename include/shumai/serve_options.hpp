@@ -121,6 +121,37 @@ struct GuardOptions {
   double max_norm = std::numeric_limits<double>::infinity();  // of all gradients of one step together
 };
 
+// How serve_model runs several clients at once: inputs of one dtype and one
+// shape but for their rows (axis 0) are joined, go through the model together,
+// and each client gets its rows. So do gradients of answers that came of one
+// batch, when they arrive within `delay` of each other.
+//
+// For models in which no row's answer depends on other rows: not for batch
+// norm in training, say, nor for what reads axis 0 as anything but rows. Each
+// client gets what it would get alone, but for rounding; random numbers are
+// drawn in another order. A batch that fails is run again, each client alone,
+// and so is one with NaN or infinity in it, whose gradients would spread.
+//
+// A ticket holds the graph of its batch: for its session's limit all of it counts.
+struct BatchOptions {
+  enum class Updates : uint8_t {
+    // kSummed when the update is an optim::SGD without momentum, weight decay and schedule; else kEach.
+    kAuto,
+    // One for each client, with its own gradients, as without batches. Each
+    // needs a backward pass through the whole batch: for few clients that train.
+    kEach,
+    // One for all whose gradients went back together, with the sum of them. For
+    // plain gradient descent that comes to the same; for others it is one step
+    // on a larger batch. Not with a GuardOptions::max_norm, which is for a client's own.
+    kSummed,
+  };
+  size_t max = 1;  // rows; 1: no batches. A client that sends as many alone runs alone.
+  // A request waits for others no longer than that, and only while as many may
+  // still come as were there lately; a gradient, while others of its batch are due.
+  std::chrono::microseconds delay{1000};
+  Updates updates = Updates::kAuto;
+};
+
 // A route as a model of the Open Inference Protocol: see docs/inference.md.
 struct InferenceModel {
   struct TensorInfo {
@@ -174,6 +205,7 @@ struct ServeOptions {
   CheckpointOptions checkpoint = {};
   StalenessOptions staleness = {};
   GuardOptions guard = {};
+  BatchOptions batch = {};  // of serve_model
   // What /v2/models has; when empty, "model" for the route "forward" if there is one.
   std::vector<InferenceModel> inference = {};
   // Further members of /statistics. Runs like a handler.

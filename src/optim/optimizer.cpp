@@ -192,6 +192,8 @@ void Optimizer::set_learning_rate(double learning_rate) const { rule_->set_learn
 void Optimizer::set_schedule(Schedule schedule) const { rule_->set_schedule(std::move(schedule)); }
 int64_t Optimizer::steps() const { return rule_->steps(); }
 std::string_view Optimizer::name() const { return rule_->name(); }
+
+bool Optimizer::is_additive() const { return rule_->is_additive(); }
 Tensors Optimizer::state(const Tensors& weights) const { return rule_->state(weights); }
 void Optimizer::load_state(const Tensors& state, const Tensors& weights) const { rule_->load_state(state, weights); }
 

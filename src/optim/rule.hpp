@@ -31,11 +31,15 @@ class Optimizer::Rule {
   int64_t steps() const { return steps_; }
   double learning_rate() const { return schedule_ ? schedule_(steps_, learning_rate_) : learning_rate_; }
   void set_learning_rate(double learning_rate);
+  bool is_additive() const { return !schedule_ && adds(); }
   void set_schedule(Schedule schedule) { schedule_ = std::move(schedule); }
 
  protected:
   // Moves a weight for the `t`-th time, from 1.
   virtual void step(const kernels::Descent& descent, const Slots& slots, int64_t t, double learning_rate) const = 0;
+
+  // Whether a step is a multiple of the gradient, whatever came before.
+  virtual bool adds() const { return false; }
 
  private:
   struct Memory {

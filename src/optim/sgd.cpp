@@ -22,6 +22,8 @@ class SgdRule final : public Optimizer::Rule {
                       slots[0]);
   }
 
+  bool adds() const override { return options_.momentum == 0 && options_.dampening == 0 && options_.weight_decay == 0; }
+
   const SGDOptions options_;
 };
 

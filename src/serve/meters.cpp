@@ -59,4 +59,9 @@ void UpdateStatistics::count_staleness(uint64_t distance) {
   add(staleness_sum, distance);
 }
 
+double BatchStatistics::Pass::mean() const {
+  const uint64_t count = batches;
+  return count == 0 ? 0 : static_cast<double>(requests) / static_cast<double>(count);
+}
+
 }  // namespace sm::io

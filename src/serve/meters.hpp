@@ -61,4 +61,20 @@ struct UpdateStatistics {
   static uint64_t bound(int bucket) { return (uint64_t{1} << bucket) - 1; }
 };
 
+// What ran together, of requests that could have.
+struct BatchStatistics {
+  struct Pass {
+    std::atomic<uint64_t> batches{0};  // those of a single request included
+    std::atomic<uint64_t> requests{0};
+
+    void count(uint64_t together) {
+      ++batches;
+      requests += together;
+    }
+    double mean() const;
+  };
+  Pass forward, backward;
+  std::atomic<uint64_t> fallbacks{0};  // batches that were run again one by one
+};
+
 }  // namespace sm::io

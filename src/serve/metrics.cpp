@@ -127,6 +127,18 @@ void write_updates(Exposition& out, const UpdateStatistics& updates) {
       static_cast<double>(updates.staleness_sum.load()));
 }
 
+void write_batches(Exposition& out, const BatchStatistics& batches) {
+  const std::string_view forward = "pass=\"forward\"", backward = "pass=\"backward\"";
+  out.metric("shumai_batches_total", "counter", "Batches that ran, those of a single request included.");
+  out.sample(batches.forward.batches.load(), forward);
+  out.sample(batches.backward.batches.load(), backward);
+  out.metric("shumai_batched_requests_total", "counter", "Requests that ran in them.");
+  out.sample(batches.forward.requests.load(), forward);
+  out.sample(batches.backward.requests.load(), backward);
+  out.counter("shumai_batch_fallbacks_total", "Batches that were run again one request at a time.",
+              batches.fallbacks.load());
+}
+
 void write_checkpoints(Exposition& out, const Saver::Report& report) {
   out.counter("shumai_checkpoint_writes_total", "Checkpoints written.", report.writes);
   out.counter("shumai_checkpoint_failures_total", "Checkpoints that could not be written.", report.failures);
@@ -161,6 +173,7 @@ http::Response Server::State::respond_metrics() const {
   out.gauge("shumai_ticket_bytes", "Bytes that the graphs of tickets hold.", ticket_bytes.load());
   write_tickets(out, store.statistics());
   write_updates(out, updates);
+  if (options.batch.max > 1) write_batches(out, batches);
   if (saver) write_checkpoints(out, saver->status());
   out.gauge("shumai_tensor_bytes", "Bytes that tensors hold.", util::Buffer::bytes_in_use());
   write_process(out);

@@ -1,37 +1,23 @@
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "autograd/function.hpp"
 #include "http/url.hpp"
+#include "serve/batcher.hpp"
+#include "serve/server.hpp"
 #include "shumai/error.hpp"
 #include "shumai/io.hpp"
 
 namespace sm::io {
 namespace {
 
-constexpr const char* kBackward = "shumai.backward";
 // How a client says that it has no use for the gradient of its input.
 constexpr const char* kInputGradient = "Shumai-Input-Gradient";
 
-// The gradient goes back through the model; the weights' part is applied, the input's part is the answer.
-Task<Content> optimize(Tensor input, Tensor output, Update update, Tensor jacobian) {
-  const Gradients found = co_await output.backward_async(jacobian);
-  std::vector<Gradients::Entry> weights;
-  Tensor input_gradient;
-  for (const auto& [tensor, gradient] : found) {
-    if (tensor.same_as(input))
-      input_gradient = gradient;
-    else
-      weights.push_back({tensor, gradient});
-  }
-  update(Gradients(std::move(weights)));
-  if (!input_gradient.defined()) co_return Content();
-  co_return Content(input_gradient);
-}
-
 Task<Content> forward(User& user, Model model, Update update, Tensor input) {
-  if (is_floating(input.dtype()) && user.header(kInputGradient) != "none") input.requires_grad(true);
+  if (wants_gradient_of(user, input)) input.requires_grad(true);
   const auto& function = model.function();
   Content result;
   if (function.is_async())
@@ -41,7 +27,8 @@ Task<Content> forward(User& user, Model model, Update update, Tensor input) {
   const Tensor output = result.tensor();
   if (!output.defined()) throw Error(ErrorCode::kInternal, "the model returned no tensor");
   if (output.requires_grad())
-    user.set(kBackward, [input, output, update](Tensor jacobian) { return optimize(input, output, update, jacobian); });
+    user.set(kBackward,
+             [input, output, update](Tensor jacobian) { return optimize_alone(input, output, update, jacobian); });
   co_return Content(output);
 }
 
@@ -75,6 +62,24 @@ void add_state(CheckpointOptions& checkpoint, const Model& model, const Update& 
   };
 }
 
+// Null when nothing is to run together.
+std::shared_ptr<Batcher> make_batcher(const Model& model, const std::shared_ptr<Update>& own, const Update& shared,
+                                      const ServeOptions& options) {
+  const BatchOptions& batch = options.batch;
+  if (batch.delay.count() < 0)
+    throw Error(ErrorCode::kInvalidArgument,
+                "serve_model: batch.delay must be 0 or more, got " + std::to_string(batch.delay.count()) + " us");
+  if (batch.max <= 1) return nullptr;
+  using Updates = BatchOptions::Updates;
+  const bool each_has_a_limit = options.guard.enabled && std::isfinite(options.guard.max_norm);
+  // Asked for each step: an optimizer may get a schedule.
+  const auto joins_updates = [own, updates = batch.updates, each_has_a_limit] {
+    if (each_has_a_limit) return false;
+    return updates == Updates::kSummed || (updates == Updates::kAuto && own->is_additive());
+  };
+  return std::make_shared<Batcher>(model, shared, batch, joins_updates);
+}
+
 }  // namespace
 
 Server serve_model(Model model, Update update, ServeOptions options, Routes routes) {
@@ -83,12 +88,19 @@ Server serve_model(Model model, Update update, ServeOptions options, Routes rout
                 "serve_model: needs a function that applies the gradients, such as optim::sgd");
   add_state(options.checkpoint, model, update);
   // Every forward copies it, but its state is one.
-  update =
-      Update([own = std::make_shared<Update>(std::move(update))](const Gradients& gradients) { (*own)(gradients); });
-  routes.push_back(
-      {"forward", [model, update](User& user, Tensor input) { return forward(user, model, update, input); }});
+  const auto own = std::make_shared<Update>(std::move(update));
+  const Update shared([own](const Gradients& gradients) { (*own)(gradients); });
+  const std::shared_ptr<Batcher> batcher = make_batcher(model, own, shared, options);
+  if (batcher)
+    routes.push_back({"forward", [batcher](User& user, Tensor input) { return batcher->forward(user, input); }});
+  else
+    routes.push_back(
+        {"forward", [model, shared](User& user, Tensor input) { return forward(user, model, shared, input); }});
   routes.push_back({"optimize", [](User& user, Tensor jacobian) { return user.call_async(kBackward, jacobian); }});
-  return serve(std::move(routes), std::move(options));
+  auto state = std::make_shared<Server::State>(std::move(routes), std::move(options));
+  if (batcher) state->at_end = [batcher] { batcher->close(); };
+  state->start();
+  return Server(std::move(state));
 }
 
 namespace {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "http/message.hpp"
+#include "serve/meters.hpp"
 #include "serve/store.hpp"
 
 namespace sm::io::detail {
@@ -21,8 +22,14 @@ struct Request {
   std::vector<HeldBlock> held;             // by the graph of the answer
   bool moved = false;                      // a weight was updated
   const std::string* peer_name = nullptr;  // null outside of requests
+  // Of the server that it came to:
+  const http::Request* message = nullptr;
+  Clock::time_point begin = {};
+  BatchStatistics* batches = nullptr;
 
   static Request& of(User& user) { return user.request_; }
+  // Throws when nobody waits for the answer any more.
+  void check_wanted() const;
 };
 
 }  // namespace sm::io::detail

@@ -3,7 +3,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <charconv>
 #include <utility>
 #include <vector>
 
@@ -97,7 +96,7 @@ uint64_t last_update(const Ticket& ticket) {
 }  // namespace
 
 Task<Server::State::Outcome> Server::State::run_route(Pass& pass, Content input) {
-  check_wanted(pass);
+  pass.context.check_wanted();
   pass.context.version = updates.version;
   std::optional<Outcome> outcome = co_await open(pass);
   if (!outcome) outcome = co_await run_handler(pass, std::move(input));
@@ -106,21 +105,8 @@ Task<Server::State::Outcome> Server::State::run_route(Pass& pass, Content input)
   co_return std::move(*outcome);
 }
 
-void Server::State::check_wanted(const Pass& pass) const {
-  if (pass.request.client_gone())
-    throw Error(ErrorCode::kCancelled, "the client went away while its request waited for its turn");
-  const std::string_view text = pass.request.headers.get("Shumai-Timeout");
-  int64_t patience = 0;
-  if (text.empty() || std::from_chars(text.data(), text.data() + text.size(), patience).ec != std::errc()) return;
-  const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - pass.begin);
-  if (waited.count() > patience)
-    throw Error(ErrorCode::kTimeout, "the request waited " + std::to_string(waited.count()) +
-                                         " ms for its turn, and its client waits no longer than " +
-                                         std::to_string(patience) + " ms");
-}
-
 std::optional<Server::State::Outcome> Server::State::run_at_once(Pass& pass, Content& input) {
-  check_wanted(pass);
+  pass.context.check_wanted();
   pass.context.version = updates.version;
   if (!find_user(pass)) return run_plain(pass, std::move(input));
   const Ticket& ticket = *pass.context.ticket;

@@ -157,6 +157,7 @@ Server::State::State(Routes given, ServeOptions options_)
 
 Server::State::~State() {
   if (!stop()) loop.join_until(std::chrono::steady_clock::now() + std::chrono::hours(24 * 365));
+  if (at_end) at_end();
 }
 
 void Server::State::start() {
@@ -302,7 +303,7 @@ std::optional<http::Response> Server::State::answer_at_once(Served& route, std::
   const Content given = route.model ? input : Content();
   Pass pass{route,   name,    request,        Clock::now(), {store, request.headers, nullptr, nullptr},
             nullptr, nullptr, sender_of(mark)};
-  if (request.peer) pass.context.peer_name = &request.peer->name;
+  introduce(pass);
   std::optional<Outcome> outcome;
   soon_free(occupied);
   enter_at_once(logic, [&] {
@@ -327,6 +328,13 @@ Task<http::Response> Server::State::respond_to_route(Served& route, std::string_
   co_return compose(route, outcome, given, forms, std::move(mark));
 }
 
+void Server::State::introduce(Pass& pass) {
+  pass.context.message = &pass.request;
+  pass.context.begin = pass.begin;
+  pass.context.batches = &batches;
+  if (pass.request.peer) pass.context.peer_name = &pass.request.peer->name;
+}
+
 http::Response Server::State::compose(Served& route, const Outcome& outcome, const Content& given, const Forms& forms,
                                       ShumaiMark mark) {
   if (route.model) route.model->saw(given, outcome.content);
@@ -348,7 +356,7 @@ Task<Server::State::Outcome> Server::State::inside_logic(Served& route, std::str
   const auto executor = co_await asio::this_coro::executor;
   Pass pass{route,   name,      request,          Clock::now(), {store, request.headers, nullptr, nullptr},
             nullptr, inference, std::move(sender)};
-  if (request.peer) pass.context.peer_name = &request.peer->name;
+  introduce(pass);
   {
     struct Waiting {
       std::atomic<size_t>& count;

@@ -86,6 +86,8 @@ struct Server::State {
   Task<http::Response> respond_to_route(Served& route, std::string_view name, http::Request request);
   http::Response compose(Served& route, const Outcome& outcome, const Content& given, const Forms& forms,
                          ShumaiMark mark);
+  // What a handler may know of its request.
+  void introduce(Pass& pass);
   // Enters `logic`, runs the route there, and leaves again.
   Task<Outcome> inside_logic(Served& route, std::string_view name, const http::Request& request, Content input,
                              const InferenceTarget* inference = nullptr, std::string sender = {});
@@ -103,8 +105,6 @@ struct Server::State {
 
   // --- route.cpp, inside `logic` ---
   Task<Outcome> run_route(Pass& pass, Content input);
-  // Throws when nobody waits for the answer any more.
-  void check_wanted(const Pass& pass) const;
   // As run_route. Nothing when something has to be waited for.
   std::optional<Outcome> run_at_once(Pass& pass, Content& input);
   // Finds ticket and session. The outcome when the call was made before.
@@ -135,6 +135,7 @@ struct Server::State {
   // --- statistics.cpp ---
   Task<http::Response> respond_statistics();
   Json weights_statistics() const;
+  Json batch_statistics() const;
   Json tls_statistics() const;
 
   // --- metrics.cpp ---
@@ -154,6 +155,8 @@ struct Server::State {
   boost::asio::steady_timer sweep_timer;  // inside `logic` only
 
   UpdateStatistics updates;
+  BatchStatistics batches;
+  std::function<void()> at_end;  // lets go of what handlers wait for, before the loop that they wait on goes
   std::atomic<size_t> sessions{0}, live_tickets{0}, finished_tickets{0}, ticket_bytes{0};  // copies of the store's
   std::atomic<size_t> waiting{0};     // requests on their way into `logic`
   std::atomic<bool> occupied{false};  // a plain handler runs: there is no entering `logic` at once

@@ -69,11 +69,22 @@ Json Server::State::statistics() const {
       for (const auto& [key, value] : user_statistics.as_object()) out[key] = value;
   }
   out["weights"] = weights_statistics();
+  if (options.batch.max > 1) out["batches"] = batch_statistics();
   if (tls) out["tls"] = tls_statistics();
   if (const auto operations = Stats::of_all_threads()) out["operations"] = operations->to_json();
   if (saver) out["checkpoint"] = saver->report();
   out["tensor_bytes"] = util::Buffer::bytes_in_use();
   return out;
+}
+
+Json Server::State::batch_statistics() const {
+  const auto pass = [](const BatchStatistics::Pass& counts) {
+    return Json::object(
+        {{"batches", counts.batches.load()}, {"requests", counts.requests.load()}, {"mean_size", counts.mean()}});
+  };
+  return Json::object({{"forward", pass(batches.forward)},
+                       {"backward", pass(batches.backward)},
+                       {"fallbacks", batches.fallbacks.load()}});
 }
 
 Json Server::State::tls_statistics() const {

@@ -1,3 +1,5 @@
+#include <charconv>
+
 #include "serve/request.hpp"
 #include "shumai/error.hpp"
 #include "shumai/io.hpp"
@@ -86,6 +88,19 @@ Task<Content> User::call_async(std::string_view key, Content input) const {
 Tensor Handler::input_tensor(const Content& input) {
   if (input.empty()) throw Error(ErrorCode::kInvalidArgument, "this route takes a tensor, the request has no body");
   return input.tensor();
+}
+
+void detail::Request::check_wanted() const {
+  if (message && message->client_gone())
+    throw Error(ErrorCode::kCancelled, "the client went away while its request waited for its turn");
+  const std::string_view text = headers.get("Shumai-Timeout");
+  int64_t patience = 0;
+  if (text.empty() || std::from_chars(text.data(), text.data() + text.size(), patience).ec != std::errc()) return;
+  const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
+  if (waited.count() > patience)
+    throw Error(ErrorCode::kTimeout, "the request waited " + std::to_string(waited.count()) +
+                                         " ms for its turn, and its client waits no longer than " +
+                                         std::to_string(patience) + " ms");
 }
 
 }  // namespace sm::io
