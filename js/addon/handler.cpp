@@ -154,6 +154,7 @@ class ScriptHandler {
   static void settle(PendingCall& call, const std::shared_ptr<Mailbox>& mailbox, io::User& user,
                      const std::string& view) {
     io::detail::Request& request = io::detail::Request::of(user);
+    for (const auto& [what, together] : call.batches) request.batches->count(what, together);
     request.moved = call.moved;
     if (call.failure) std::rethrow_exception(call.failure);
     request.held = std::move(call.held);
@@ -212,6 +213,17 @@ napi_value respond(const Arguments& arguments) {
   return undefined(env);
 }
 
+// countBatch(call, "forward", "backward" or "fallback", requests)
+napi_value count_batch(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  const auto& calls = network(env).calls;
+  const auto found = calls.find(to_handle(env, arguments[0]));
+  if (found != calls.end())
+    found->second->batches.emplace_back(to_text(env, arguments[1], "batch"),
+                                        static_cast<uint64_t>(to_integer(env, arguments[2], "requests")));
+  return undefined(env);
+}
+
 // fail(call, message, code, status): a code of ours counts, else a status of HTTP's (0 for none).
 napi_value fail(const Arguments& arguments) {
   const napi_env env = arguments.env();
@@ -241,6 +253,7 @@ io::Handler script_handler(std::shared_ptr<Mailbox> mailbox, std::shared_ptr<Gat
 void define_answers(napi_env env, napi_value exports) {
   define<respond>(env, exports, "respond");
   define<fail>(env, exports, "fail");
+  define<count_batch>(env, exports, "countBatch");
 }
 
 }  // namespace sm::js

@@ -68,6 +68,8 @@ struct PendingCall {
   bool captured = false;  // the handler stored functions or tensors on user
   bool stored = false;    // or anything at all
   bool moved = false;     // a weight of the server's checkpoints was updated
+  // What ran in batches that began with this call, to be counted with its end.
+  std::vector<std::pair<std::string, uint64_t>> batches;
   std::vector<HeldBlock> held;
   std::exception_ptr failure;
 };

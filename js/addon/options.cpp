@@ -98,6 +98,23 @@ void read_guard(napi_env env, napi_value value, io::GuardOptions& out) {
   if (!(out.max_norm > 0)) refuse("guard.maxNorm", "above 0", std::to_string(out.max_norm));
 }
 
+void read_batch(napi_env env, napi_value value, io::BatchOptions& out) {
+  const auto read = [&](const char* name, const std::string& label, double least) -> double {
+    const napi_value given = get(env, value, name);
+    if (missing(env, given)) return -1;
+    const double number = to_number(env, given, label.c_str());
+    if (!(number >= least)) refuse(label, std::to_string(static_cast<int>(least)) + " or more", std::to_string(number));
+    return number;
+  };
+  if (const double max = read("max", "batch.max", 1); max > 0) out.max = static_cast<size_t>(max);
+  if (const double delay = read("delay", "batch.delay", 0); delay >= 0)
+    out.delay = std::chrono::microseconds(static_cast<int64_t>(delay * 1000));
+  std::string updates = "auto";
+  read_text(env, value, "updates", updates);
+  if (updates != "auto" && updates != "each" && updates != "summed")
+    refuse("batch.updates", "'auto', 'each' or 'summed'", "'" + updates + "'");
+}
+
 std::vector<int64_t> to_shape(napi_env env, napi_value value) {
   if (!is_array(env, value)) refuse("inference: a tensor's shape", "an array of sizes, -1 for any", "none");
   std::vector<int64_t> shape;
@@ -198,6 +215,7 @@ io::ServeOptions to_serve_options(napi_env env, napi_value value) {
   if (given("checkpoint")) read_checkpoint(env, get(env, value, "checkpoint"), options.checkpoint);
   if (given("staleness")) read_staleness(env, get(env, value, "staleness"), options.staleness);
   if (given("guard")) read_guard(env, get(env, value, "guard"), options.guard);
+  if (given("batch")) read_batch(env, get(env, value, "batch"), options.batch);
   if (given("inference")) read_inference(env, get(env, value, "inference"), options.inference);
   return options;
 }

@@ -190,6 +190,30 @@ export interface InferenceModel {
   outputs?: InferenceTensor[]
 }
 
+/**
+ * How serve_model runs several clients at once: inputs of one dtype and one
+ * shape but for their rows (axis 0) go through the model together, and each
+ * client gets its rows. So do gradients of answers that came of one batch, when
+ * they arrive within `delay` of each other. For models in which no row's answer
+ * depends on other rows: not for batch norm in training, say. A batch that
+ * fails, or has NaN or infinity in it, is run again, each client alone.
+ */
+export interface BatchOptions {
+  /** Rows; 1, the default: no batches. */
+  max?: number
+  /** Milliseconds that a request waits for others, while others may still come; default 1. */
+  delay?: number
+  /**
+   * 'each': one update for each client, as without batches, by a backward pass
+   * through the whole batch for each. 'summed': one with the sum of all whose
+   * gradients went back together, which comes to the same for plain gradient
+   * descent, and is one step on a larger batch for others; not with
+   * `guard.maxNorm`. 'auto', the default: 'summed' for sm.optim.sgd itself and
+   * an sm.optim.SGD without momentum, weight decay and schedule.
+   */
+  updates?: 'auto' | 'each' | 'summed'
+}
+
 /** Only its hash stays in memory. */
 export interface Token {
   /** In logs and statistics, and its session. Letters, digits, '.', '_', '-'. */
@@ -251,6 +275,8 @@ export interface ServeOptions {
    * with 422 before any weight changes. false: they aren't.
    */
   guard?: boolean | { maxNorm?: number }
+  /** Of serve_model. */
+  batch?: BatchOptions
   /**
    * SIGTERM and SIGINT stop the server and end the process with status 0,
    * unless the process listens for the signal itself. false: they do what they

@@ -63,7 +63,11 @@ export declare class Optimizer {
   loadState(state: Record<string, Tensor>, weights: NamedWeights): this
 }
 /** Gradient descent with momentum, Nesterov's form and weight decay. */
-export declare class SGD extends Optimizer { constructor(options?: SGDOptions) }
+export declare class SGD extends Optimizer {
+  constructor(options?: SGDOptions)
+  /** Whether one update with a sum of gradients moves weights as one update with each of them does. */
+  readonly isAdditive: boolean
+}
 /** Kingma and Ba, 2015; with `amsgrad`, Reddi et al., 2018. */
 export declare class Adam extends Optimizer {
   constructor(options?: AdamOptions)

@@ -108,7 +108,13 @@ export class Optimizer extends Function {
 
 /** Gradient descent with momentum, Nesterov's form and weight decay. */
 export class SGD extends Optimizer {
-  constructor(options) { super('SGD', ['learningRate', 'momentum', 'dampening', 'nesterov', 'weightDecay'], options) }
+  constructor(options) {
+    super('SGD', ['learningRate', 'momentum', 'dampening', 'nesterov', 'weightDecay'], options)
+    const { momentum, dampening, weightDecay } = options ?? {}
+    Object.defineProperty(this, '__adds', { value: !momentum && !dampening && !weightDecay })
+  }
+  /** Whether one update with a sum of gradients moves weights as one update with each of them does. */
+  get isAdditive() { return this.__adds && this.schedule === undefined }
 }
 const kAdam = ['learningRate', 'betas', 'eps', 'weightDecay', 'amsgrad']
 /** Kingma and Ba, 2015; with `amsgrad`, Reddi et al., 2018. */

@@ -1,3 +1,4 @@
+import { Batcher, split } from './batcher.js'
 import { checkNames, decode, encode, toJson } from './content.js'
 import { fetched } from './fetch.js'
 import { Learner } from './learner.js'
@@ -24,8 +25,8 @@ function describe(error) {
 }
 
 /** Calls a handler; the result is a promise only if there is something to wait for. */
-function invoke(handler, user, input, wantsGradient) {
-  const [result, started] = collect(() => handler(user, input, wantsGradient))
+function invoke(handler, user, input, wantsGradient, call) {
+  const [result, started] = collect(() => handler(user, input, wantsGradient, call))
   if (typeof result?.then === 'function' || started.length === 0) return result
   // A handler that isn't async can't have awaited the backward passes and
   // updates that it started: its answer stands for them, and so do its errors.
@@ -60,7 +61,7 @@ function requested(call, server, route, name, ticketed, session, token, peerName
     if (captured) users.remember(view)
   }
   try {
-    const result = withOrigin(origin, () => invoke(handlers[route], user, input, wantsGradient))
+    const result = withOrigin(origin, () => invoke(handlers[route], user, input, wantsGradient, call))
     if (typeof result?.then === 'function') result.then(finish, fail)
     else finish(result)
   } catch (error) {
@@ -140,7 +141,7 @@ export class Server {
 
 const kOptions = [
   'port', 'hostname', 'socketMode', 'token', 'tokens', 'tokenFile', 'tokenFromEnvironment', 'insecure', 'cors', 'allowedHosts',
-  'limits', 'checkpoint', 'staleness', 'guard', 'signals', 'statistics', 'inference', 'tls',
+  'limits', 'checkpoint', 'staleness', 'guard', 'batch', 'signals', 'statistics', 'inference', 'tls',
 ]
 const kLimits = [
   'maxBodyBytes', 'maxHeaderBytes', 'maxHeaders', 'maxConnections', 'maxRequestsInFlight', 'maxRequestsInFlightPerSession', 'maxHops',
@@ -153,7 +154,8 @@ function checkOptions(options) {
   checkNames(options, kOptions, 'serve: no option')
   checkNames(options.limits, kLimits, 'serve: no limit')
   checkNames(options.tls, ['cert', 'key', 'clientCa', 'minVersion'], 'serve: no option tls.')
-  const { statistics, guard, staleness, checkpoint } = options
+  const { statistics, guard, staleness, checkpoint, batch } = options
+  if (batch !== undefined) checkNames(batch, ['max', 'delay', 'updates'], 'serve: no option batch.')
   for (const token of Array.isArray(options.tokens) ? options.tokens : []) checkNames(token, ['name', 'secret', 'routes'], 'serve: no option tokens[].')
   if (statistics !== undefined && typeof statistics !== 'function') throw new ShumaiError(`serve: statistics must be a function, got ${typeof statistics}`)
   if (typeof guard === 'object') checkNames(guard, ['maxNorm'], 'serve: no option guard.')
@@ -229,32 +231,29 @@ function withDefaults(options, model, gradUpdate) {
  * answer back through it, calls `gradUpdate` with the gradients of the weights,
  * and answers the gradient of the input. `handlers` adds other routes. A
  * checkpoint saves the parameters of a module without being told so, and the
- * state of an optimizer object.
+ * state of an optimizer object. With `options.batch` what several clients send
+ * runs as one.
  */
 export function serve_model(model, gradUpdate, options = {}, handlers = {}) {
+  const batcher = options.batch?.max > 1 ? new Batcher(model, gradUpdate, options.batch, Number.isFinite(options.guard?.maxNorm)) : undefined
   return serve(
     {
-      forward: async (user, input, wantsGradient) => {
+      forward: async (user, input, wantsGradient, call) => {
         if (!(input instanceof Tensor)) throw new ShumaiError('forward: expects one tensor')
+        if (batcher) return batcher.forward(user, input, wantsGradient, call)
         if (wantsGradient && input.dtype >= 9) input.requires_grad = true
         const output = await model(input)
         if (output?.requires_grad)
           user.__backward = async (jacobian) => {
-            const found = await output.backward(jacobian)
-            const weights = {}
-            let inputGradient = null
-            for (const [key, entry] of Object.entries(found)) {
-              if (entry.tensor === input) inputGradient = entry.grad
-              else weights[key] = entry
-            }
+            const [inputGradient, weights] = split(await output.backward(jacobian), input)
             if (gradUpdate) await gradUpdate(weights)
             return inputGradient
           }
         return output
       },
-      optimize: (user, jacobian) => {
+      optimize: (user, jacobian, wantsGradient, call) => {
         if (!user.__backward) throw new ShumaiError('optimize: no forward came before, from the same client', 'not_found', 404)
-        return user.__backward(jacobian)
+        return user.__backward(jacobian, call)
       },
       ...handlers,
     },

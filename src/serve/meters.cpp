@@ -64,4 +64,13 @@ double BatchStatistics::Pass::mean() const {
   return count == 0 ? 0 : static_cast<double>(requests) / static_cast<double>(count);
 }
 
+void BatchStatistics::count(std::string_view what, uint64_t together) {
+  if (what == "forward")
+    forward.count(together);
+  else if (what == "backward")
+    backward.count(together);
+  else
+    fallbacks += together;
+}
+
 }  // namespace sm::io

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 // What a server counts about itself. Everything here is thread-safe; sums and
 // buckets that are read while requests end may differ by those requests.
@@ -73,6 +74,9 @@ struct BatchStatistics {
     }
     double mean() const;
   };
+  // By the name that a server's JavaScript has for it: "forward", "backward" or "fallback".
+  void count(std::string_view what, uint64_t together);
+
   Pass forward, backward;
   std::atomic<uint64_t> fallbacks{0};  // batches that were run again one by one
 };
