@@ -27,6 +27,7 @@ LoadSettings settings_of(const sm::Json& arguments) {
   if (const sm::Json* path = arguments.find("path")) settings.path = path->as_string();
   if (const sm::Json* count = arguments.find("connections")) settings.connections = count->as_int64();
   if (const sm::Json* count = arguments.find("elements")) settings.elements = count->as_int64();
+  if (const sm::Json* count = arguments.find("rows")) settings.rows = count->as_int64();
   settings.open = settings.connections;
   if (const sm::Json* count = arguments.find("open")) settings.open = count->as_int64();
   return settings;

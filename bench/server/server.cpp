@@ -6,7 +6,9 @@
 //   echo             x itself
 //   ticket           x itself, and a ticket that holds nothing
 //
-// bench_server --many has no limits on what it keeps for clients.
+// bench_server --many has no limits on what it keeps for clients. bench_server
+// --batch N serves an MLP 784-1024-10 alone, at forward and optimize, with
+// batches of N rows; 1: none.
 #include <cstdio>
 #include <iostream>
 #include <limits>
@@ -39,9 +41,34 @@ sm::io::ServeOptions options_of(bool many) {
   return options;
 }
 
+sm::io::Server serve_mlp(size_t rows) {
+  const auto weight = [](int64_t in, int64_t out) {
+    return (sm::randn({in, out}) * 0.03).detach().requires_grad(true);
+  };
+  const auto first = weight(784, 1024), second = weight(1024, 10);
+  sm::io::ServeOptions options;
+  options.port = 0;
+  options.batch.max = rows;
+  options.limits.max_tickets_per_session = 4;  // nobody trains
+  return sm::io::serve_model([=](sm::Tensor x) { return matmul(relu(matmul(x, first)), second); },
+                             sm::optim::SGD({.learning_rate = kLearningRate}), options);
+}
+
+// Until the input ends.
+void announce(const sm::io::Server& server) {
+  std::printf("%d\n", server.port());
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line);) {
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 2 && std::string_view(argv[1]) == "--batch") {
+    announce(serve_mlp(std::stoul(argv[2])));
+    return 0;
+  }
   const auto scalar = sm::scalar(1.718f).requires_grad(true);
   const auto matrix = sm::zeros({128, 8}).requires_grad(true);
   const auto optimize = [](sm::User& user, sm::Tensor jacobian) { user.call("opt", jacobian); };
@@ -59,8 +86,5 @@ int main(int argc, char** argv) {
            }},
       },
       options_of(argc > 1 && std::string_view(argv[1]) == "--many"));
-  std::printf("%d\n", server.port());
-  std::fflush(stdout);
-  for (std::string line; std::getline(std::cin, line);) {
-  }
+  announce(server);
 }

@@ -178,6 +178,13 @@ def remote_forward_rows():
         yield Row(contenders, lines)
 
 
+def batch_rows():
+    """One row of 784 from each of 64 clients, for an MLP 784-1024-10 that runs them together or one by one."""
+    arguments = {'connections': 64, 'rows': 1, 'elements': 784}
+    yield Row({'shumai': load('batch_server', 'rate', **arguments), 'batching off': load('single_server', 'rate', **arguments)},
+              [Line('batches of 64 clients, MLP 784-1024-10', '/s', 'batching off', 5)])
+
+
 def remote_step_rows():
     for model, fastapi, rpc in (('scalar', 15, 5), ('matrix', 10, 4)):
         arguments = {'model': model}
@@ -229,7 +236,7 @@ def program_rows():
 
 
 FAMILIES = (floor_rows, small_rows, pointwise_rows, matmul_rows, hidden_rows, training_rows, optimizer_rows,
-            remote_forward_rows, remote_step_rows, remote_copy_rows, scale_rows, program_rows)  # yapf: disable
+            remote_forward_rows, batch_rows, remote_step_rows, remote_copy_rows, scale_rows, program_rows)  # yapf: disable
 
 
 def families():

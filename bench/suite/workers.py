@@ -121,6 +121,8 @@ class Workers:
             # Servers.
             'server': [programs / 'bench_server'],
             'large_server': [programs / 'bench_server', '--many'],
+            'batch_server': [programs / 'bench_server', '--batch', '64'],
+            'single_server': [programs / 'bench_server', '--batch', '1'],
             'node_server': [node, BENCH / 'server.js'],
             'bun_server': [bun(), BENCH / 'server.js'],
             'echo': [programs / 'http_echo'],

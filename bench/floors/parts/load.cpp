@@ -15,9 +15,10 @@
 namespace bench {
 namespace {
 
-std::string body_of(size_t elements) {
-  std::string header = R"({"0":{"dtype":"F32","shape":[)" + std::to_string(elements) + R"(],"data_offsets":[0,)" +
-                       std::to_string(elements * 4) + "]}}";
+std::string body_of(size_t rows, size_t columns) {
+  const size_t elements = std::max<size_t>(rows, 1) * columns;
+  std::string header = R"({"0":{"dtype":"F32","shape":[)" + (rows == 0 ? "" : std::to_string(rows) + ",") +
+                       std::to_string(columns) + R"(],"data_offsets":[0,)" + std::to_string(elements * 4) + "]}}";
   header.append((64 - (8 + header.size()) % 64) % 64, ' ');
   const uint64_t length = header.size();
   std::string body(sizeof length + header.size() + elements * sizeof(float), '\0');
@@ -30,7 +31,7 @@ std::string body_of(size_t elements) {
 }
 
 std::string request_of(const LoadSettings& settings, std::string_view session) {
-  const std::string body = body_of(settings.elements);
+  const std::string body = body_of(settings.rows, settings.elements);
   std::string head = "POST " + settings.path +
                      " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-safetensors\r\n"
                      "Accept: application/x-safetensors\r\n";

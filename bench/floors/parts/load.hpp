@@ -16,6 +16,7 @@ struct LoadSettings {
   size_t open = 1;
   std::string path = "/forward";
   size_t elements = 256;  // of float32, in safetensors
+  size_t rows = 0;        // so many of them each; 0: a vector
   // Sends back the session that an answer names, as our clients do.
   bool keeps_session = true;
 };
