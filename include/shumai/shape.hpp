@@ -2,9 +2,12 @@
 
 #include <concepts>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
+#include <new>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sm {
@@ -27,10 +30,25 @@ class Dims {
   Dims(const std::vector<int64_t>& values) : Dims(std::span(values)) {}
   // `count` times `value`. Throws Error (kOutOfRange) above kMaxRank.
   Dims(int count, int64_t value);
-  Dims(const Dims& other) : Dims(other.span()) {}
-  Dims(Dims&& other) noexcept;
-  Dims& operator=(const Dims& other);
-  Dims& operator=(Dims&& other) noexcept;
+  Dims(const Dims& other) : size_(other.size_) {
+    if (size_ > kInline)
+      copy_long(other);
+    else
+      std::memcpy(local_, other.local_, sizeof local_);
+  }
+  Dims(Dims&& other) noexcept : size_(other.size_) {
+    std::memcpy(local_, other.local_, sizeof local_);  // or the address of the list
+    other.size_ = 0;
+  }
+  Dims& operator=(const Dims& other) {
+    if (this != &other) *this = Dims(other);
+    return *this;
+  }
+  Dims& operator=(Dims&& other) noexcept {
+    if (this == &other) return *this;
+    this->~Dims();
+    return *new (this) Dims(std::move(other));
+  }
   ~Dims() {
     if (size_ > kInline) delete[] heap_;
   }
@@ -49,7 +67,12 @@ class Dims {
   std::span<const int64_t> span() const noexcept { return {data(), static_cast<size_t>(size_)}; }
   std::vector<int64_t> to_vector() const { return {begin(), end()}; }
 
-  void push_back(int64_t value);
+  void push_back(int64_t value) {
+    if (size_ < kInline)
+      local_[size_++] = value;
+    else
+      insert(size_, value);
+  }
   void insert(int position, int64_t value);
   void erase(int position);
   bool contains(int64_t value) const noexcept;
@@ -65,9 +88,11 @@ class Dims {
   std::string to_string() const;
 
  private:
+  void copy_long(const Dims& other);
+
   int32_t size_ = 0;
   union {
-    int64_t local_[kInline] = {};
+    int64_t local_[kInline];
     int64_t* heap_;
   };
 };

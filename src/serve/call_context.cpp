@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <random>
 
 #include "shumai/error.hpp"
@@ -20,10 +21,11 @@ bool is_zero(std::string_view text) noexcept { return text.find_first_not_of('0'
 
 // Ids of traces need to differ, not to be secret.
 uint64_t random_word() {
-  thread_local std::mt19937_64 words((uint64_t{std::random_device()()} << 32 | std::random_device()()) ^
-                                     reinterpret_cast<uintptr_t>(&words));
+  // Far from the thread, whose own memory is short: see docs/decisions.md.
+  thread_local const auto words = std::make_unique<std::mt19937_64>(
+      (uint64_t{std::random_device()()} << 32 | std::random_device()()) ^ reinterpret_cast<uintptr_t>(&words));
   for (;;)
-    if (const uint64_t word = words()) return word;
+    if (const uint64_t word = (*words)()) return word;
 }
 
 void append_hex(std::string& out, uint64_t word) {

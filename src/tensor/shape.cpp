@@ -17,26 +17,10 @@ Dims::Dims(std::span<const int64_t> values) : Dims(static_cast<int>(std::min<siz
   std::copy(values.begin(), values.end(), data());
 }
 
-Dims::Dims(Dims&& other) noexcept : size_(other.size_) {
-  if (size_ > kInline)
-    heap_ = other.heap_;
-  else
-    std::copy_n(other.local_, kInline, local_);
-  other.size_ = 0;
+void Dims::copy_long(const Dims& other) {
+  heap_ = new int64_t[static_cast<size_t>(size_)];
+  std::copy_n(other.heap_, size_, heap_);
 }
-
-Dims& Dims::operator=(const Dims& other) {
-  if (this != &other) *this = Dims(other);
-  return *this;
-}
-
-Dims& Dims::operator=(Dims&& other) noexcept {
-  if (this == &other) return *this;
-  this->~Dims();
-  return *new (this) Dims(std::move(other));
-}
-
-void Dims::push_back(int64_t value) { insert(size_, value); }
 
 void Dims::insert(int position, int64_t value) {
   Dims grown(size_ + 1, value);

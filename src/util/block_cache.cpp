@@ -2,18 +2,20 @@
 
 #include <sys/mman.h>
 
-#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <mutex>
-#include <new>
-#include <utility>
 #include <vector>
 
 namespace sm::util {
+
+constinit thread_local detail::ThreadCache* detail::thread_cache = nullptr;
+
 namespace {
+
+using detail::ThreadCache;
 
 // Sanitizers see wrong accesses only in memory that really comes and goes.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -30,11 +32,8 @@ constexpr bool kCaches = true;
 
 constexpr size_t kLarge = 64 * 1024;  // from here on, shared by all threads
 constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kHuge = 2 * kHugePage;              // from here on, in huge pages where the system has them
-constexpr size_t kFine = 1024;                       // up to here, sizes are multiples of the alignment
-constexpr size_t kMostSmallBytes = size_t{8} << 20;  // that one thread keeps
-constexpr size_t kFineClasses = kFine / kBlockAlignment;
-constexpr size_t kClasses = kFineClasses + 6 * 8 + 1;  // eight for each doubling from kFine to kLarge
+constexpr size_t kHuge = 2 * kHugePage;   // from here on, in huge pages where the system has them
+constexpr size_t kFine = kLargestObject;  // up to here, sizes are multiples of the alignment
 
 // Eight sizes from one power of two to the next, so that at most an eighth is wasted.
 size_t rounded(size_t bytes) {
@@ -45,36 +44,63 @@ size_t rounded(size_t bytes) {
 size_t class_of(size_t size) {
   if (size <= kFine) return size / kBlockAlignment - 1;
   const size_t floor = std::bit_floor(size - 1);
-  return kFineClasses + static_cast<size_t>(std::countr_zero(floor / kFine)) * 8 + (size - floor - 1) / (floor / 8);
+  return detail::kObjectClasses + static_cast<size_t>(std::countr_zero(floor / kFine)) * 8 +
+         (size - floor - 1) / (floor / 8);
 }
 
-// Free blocks of one thread, each holding the address of the next.
-struct ThreadCache {
-  std::array<void*, kClasses> heads{};
-  size_t bytes = 0;
+// The caches of all threads, for the sum of their tallies.
+struct Registry {
+  std::mutex mutex;
+  ThreadCache* first = nullptr;      // guarded by mutex
+  std::atomic<int64_t> departed{0};  // of threads that ended
+};
 
-  ~ThreadCache() {
-    for (void* head : heads)
+// Never destroyed: buffers may be freed while the process ends.
+Registry& registry() {
+  static Registry* instance = new Registry;
+  return *instance;
+}
+
+void enter(ThreadCache* cache) {
+  const std::lock_guard lock(registry().mutex);
+  cache->next = std::exchange(registry().first, cache);
+}
+
+void leave(ThreadCache* cache) {
+  const std::lock_guard lock(registry().mutex);
+  ThreadCache** link = &registry().first;
+  while (*link != cache) link = &(*link)->next;
+  *link = cache->next;
+  registry().departed += cache->tally.load(std::memory_order_relaxed);
+}
+
+// What is freed while a thread ends finds out that its cache is gone.
+thread_local bool thread_ends = false;
+
+struct Owner {
+  ThreadCache* cache;
+  Owner() : cache(new ThreadCache) {
+    if (kCaches) cache->most = detail::kMostSmallBytes;
+    enter(cache);
+  }
+  ~Owner() {
+    detail::thread_cache = nullptr;
+    thread_ends = true;
+    leave(cache);
+    for (void* head : cache->heads)
       while (head) std::free(std::exchange(head, *static_cast<void**>(head)));
+    delete cache;
   }
 };
 
-// The pointer outlives the cache, so that what is freed while a thread ends finds out.
-thread_local ThreadCache* thread_cache = nullptr;
-thread_local bool thread_ends = false;
-
+// Null while the thread ends.
 ThreadCache* open_thread_cache() {
-  struct Owner {
-    ThreadCache cache;
-    ~Owner() {
-      thread_cache = nullptr;
-      thread_ends = true;
-    }
-  };
   if (thread_ends) return nullptr;
-  static thread_local Owner owner;
-  return thread_cache = &owner.cache;
+  static thread_local const Owner owner;
+  return detail::thread_cache = owner.cache;
 }
+
+ThreadCache* cache_of_thread() { return detail::thread_cache ? detail::thread_cache : open_thread_cache(); }
 
 struct SharedCache {
   std::mutex mutex;
@@ -124,7 +150,7 @@ bool keep_shared(void* block, size_t bytes) noexcept {
 void* allocate_block(size_t& bytes) noexcept {
   bytes = rounded(bytes ? bytes : 1);
   if (kCaches && bytes < kLarge) {
-    ThreadCache* cache = thread_cache ? thread_cache : open_thread_cache();
+    ThreadCache* cache = cache_of_thread();
     if (void** head = cache ? &cache->heads[class_of(bytes)] : nullptr; head && *head) {
       cache->bytes -= bytes;
       return std::exchange(*head, *static_cast<void**>(*head));
@@ -139,8 +165,8 @@ void* allocate_block(size_t& bytes) noexcept {
 
 void free_block(void* block, size_t bytes) noexcept {
   if (kCaches && bytes < kLarge) {
-    ThreadCache* cache = thread_cache ? thread_cache : open_thread_cache();
-    if (cache && cache->bytes + bytes <= kMostSmallBytes) {
+    ThreadCache* cache = cache_of_thread();
+    if (cache && cache->bytes < cache->most) {
       void*& head = cache->heads[class_of(bytes)];
       *static_cast<void**>(block) = head;
       head = block;
@@ -158,15 +184,33 @@ size_t cached_block_bytes() noexcept {
   return shared_cache().bytes;
 }
 
-void* allocate_object(size_t size) {
+size_t tally() noexcept {
+  const std::lock_guard lock(registry().mutex);
+  int64_t sum = registry().departed;
+  for (const ThreadCache* cache = registry().first; cache; cache = cache->next)
+    sum += cache->tally.load(std::memory_order_relaxed);
+  return static_cast<size_t>(sum);
+}
+
+namespace detail {
+
+void add_to_tally_anew(int64_t bytes) noexcept {
+  if (cache_of_thread())
+    add_to_tally(bytes);
+  else
+    registry().departed += bytes;
+}
+
+void* allocate_object_anew(size_t size) {
   void* object = allocate_block(size);
   if (!object) throw std::bad_alloc();
   return object;
 }
 
-void free_object(void* object, size_t size) noexcept {
+void free_object_anew(void* object, size_t size) noexcept {
   // What allocate_block made of the size, again.
   if (object) free_block(object, rounded(size));
 }
 
+}  // namespace detail
 }  // namespace sm::util

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <new>
+#include <utility>
 
 namespace sm::util {
 
@@ -23,8 +27,75 @@ void free_block(void* block, size_t bytes) noexcept;
 size_t cached_block_bytes() noexcept;
 inline constexpr size_t kMostCachedBlockBytes = size_t{128} << 20;
 
-// What operator new and delete of a class of small objects can be.
+// Bytes that somebody counts, on all threads together: add_to_tally changes a
+// number of this thread's own, so it costs no more than an addition. Thread-safe.
+void add_to_tally(int64_t bytes) noexcept;
+size_t tally() noexcept;
+
+// What operator new and delete of a class of small objects can be: of one of at
+// most kLargestObject bytes these are a few instructions.
 void* allocate_object(size_t size);
 void free_object(void* object, size_t size) noexcept;
+inline constexpr size_t kLargestObject = 1024;
+
+// --- Implementation of what is above. ---
+
+namespace detail {
+
+inline constexpr size_t kObjectClasses = kLargestObject / kBlockAlignment;
+inline constexpr size_t kBlockClasses = kObjectClasses + 6 * 8 + 1;  // eight for each doubling up to the large ones
+inline constexpr size_t kMostSmallBytes = size_t{8} << 20;           // that one thread keeps
+
+// Free blocks of one thread, each holding the address of the next.
+struct ThreadCache {
+  void* heads[kBlockClasses] = {};
+  size_t bytes = 0;
+  size_t most = 0;                // bytes that may be kept
+  std::atomic<int64_t> tally{0};  // written by this thread alone
+  ThreadCache* next = nullptr;    // in the list of all, which has a lock
+};
+
+// Of this thread; null before it is first used, and when the thread ends. The
+// library may be loaded late, which leaves room for few such variables that are
+// reached directly: this and `recording` (tensor/recording.hpp) are the only ones.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local ThreadCache* thread_cache;
+
+void* allocate_object_anew(size_t size);
+void free_object_anew(void* object, size_t size) noexcept;
+void add_to_tally_anew(int64_t bytes) noexcept;
+
+constexpr size_t object_size(size_t size) { return (size + kBlockAlignment - 1) / kBlockAlignment * kBlockAlignment; }
+
+}  // namespace detail
+
+inline void add_to_tally(int64_t bytes) noexcept {
+  detail::ThreadCache* cache = detail::thread_cache;
+  if (!cache) return detail::add_to_tally_anew(bytes);
+  cache->tally.store(cache->tally.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+}
+
+inline void* allocate_object(size_t size) {
+  detail::ThreadCache* cache = detail::thread_cache;
+  if (cache && size - 1 < kLargestObject) {
+    void*& head = cache->heads[(size - 1) / kBlockAlignment];
+    if (head) {
+      cache->bytes -= detail::object_size(size);
+      return std::exchange(head, *static_cast<void**>(head));
+    }
+  }
+  return detail::allocate_object_anew(size);
+}
+
+inline void free_object(void* object, size_t size) noexcept {
+  detail::ThreadCache* cache = detail::thread_cache;
+  if (cache && size - 1 < kLargestObject && object && cache->bytes < cache->most) {
+    void*& head = cache->heads[(size - 1) / kBlockAlignment];
+    *static_cast<void**>(object) = head;
+    head = object;
+    cache->bytes += detail::object_size(size);
+    return;
+  }
+  detail::free_object_anew(object, size);
+}
 
 }  // namespace sm::util

@@ -9,8 +9,6 @@
 namespace sm::util {
 namespace {
 
-std::atomic<size_t> in_use{0};
-
 // Above it no machine of today has memory, and sizes no longer round up.
 constexpr size_t kMost = size_t{1} << 60;
 
@@ -23,8 +21,8 @@ BufferRef Buffer::allocate(size_t bytes) {
   size_t total = kHeader + bytes;
   void* block = bytes <= kMost ? allocate_block(total) : nullptr;
   if (!block) throw Error(ErrorCode::kTooLarge, "out of memory: can't allocate " + std::to_string(bytes) + " bytes");
-  in_use.fetch_add(bytes, std::memory_order_relaxed);
-  return BufferRef(new (block) Buffer(static_cast<std::byte*>(block) + kHeader, bytes, nullptr, true, total));
+  add_to_tally(static_cast<int64_t>(bytes));
+  return BufferRef::first(new (block) Buffer(static_cast<std::byte*>(block) + kHeader, bytes, nullptr, true, total));
 }
 
 BufferRef Buffer::wrap(void* data, size_t bytes, std::shared_ptr<void> owner, bool writable) {
@@ -32,16 +30,16 @@ BufferRef Buffer::wrap(void* data, size_t bytes, std::shared_ptr<void> owner, bo
   void* block = allocate_block(total);
   if (!block) throw Error(ErrorCode::kTooLarge, "out of memory");
   if (!owner) owner = std::shared_ptr<void>(data, [](void*) {});
-  return BufferRef(new (block) Buffer(static_cast<std::byte*>(data), bytes, std::move(owner), writable, total));
+  return BufferRef::first(new (block) Buffer(static_cast<std::byte*>(data), bytes, std::move(owner), writable, total));
 }
 
 void Buffer::destroy(Buffer* buffer) noexcept {
-  if (!buffer->owner_) in_use.fetch_sub(buffer->size_, std::memory_order_relaxed);
+  if (!buffer->owner_) add_to_tally(-static_cast<int64_t>(buffer->size_));
   const size_t block_bytes = buffer->block_bytes_;
   buffer->~Buffer();
   free_block(buffer, block_bytes);
 }
 
-size_t Buffer::bytes_in_use() noexcept { return in_use.load(std::memory_order_relaxed); }
+size_t Buffer::bytes_in_use() noexcept { return tally(); }
 
 }  // namespace sm::util

@@ -15,8 +15,11 @@ class RefCounted {
   RefCounted& operator=(const RefCounted&) = delete;
 
   void retain() const noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+  // The first retain() of an object that no other thread can know.
+  void retain_first() const noexcept { refs_.store(1, std::memory_order_relaxed); }
   // True when this was the last reference: the caller destroys the object.
-  bool drop() const noexcept { return refs_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+  // Nobody can add one to the last, so that is known by reading, which costs less.
+  bool drop() const noexcept { return unique() || refs_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
   // How many there are at this moment: other threads may change it.
   uint32_t refs() const noexcept { return refs_.load(std::memory_order_relaxed); }
   bool unique() const noexcept { return refs_.load(std::memory_order_acquire) == 1; }
@@ -36,6 +39,13 @@ class Ref {
   Ref(std::nullptr_t) noexcept {}
   explicit Ref(T* object) noexcept : object_(object) {
     if (object_) object_->retain();
+  }
+  // The first reference to an object that was just made.
+  static Ref first(T* object) noexcept {
+    object->retain_first();
+    Ref ref;
+    ref.object_ = object;
+    return ref;
   }
   Ref(const Ref& other) noexcept : Ref(other.object_) {}
   Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}

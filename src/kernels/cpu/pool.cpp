@@ -210,13 +210,24 @@ void find_maxima(const PoolSizes& s, const T* in, int64_t oh, Stride stride, T* 
   });
 }
 
+// A row of maxima and where they are; of this thread, which keeps the memory.
+template <class T>
+struct Maxima {
+  std::vector<T> best;
+  std::vector<Place<T>> place;
+};
+template <class T>
+Maxima<T>& maxima_of_thread() {
+  thread_local Maxima<T> maxima;
+  return maxima;
+}
+
 // Calls visit(index in the output, index of the window's first maximum in the input).
 template <class T, class Visit>
 void for_each_maximum(const PoolSizes& s, const T* x, Visit&& visit) {
   with_stride(s, [&](auto stride) {
     for_each_plane(s, [&](int64_t plane) {
-      thread_local std::vector<T> best;
-      thread_local std::vector<Place<T>> place;
+      auto& [best, place] = maxima_of_thread<T>();
       best.resize(static_cast<size_t>(s.out[1]));
       place.resize(static_cast<size_t>(s.out[1]));
       const int64_t offset = plane * s.input_elements();
