@@ -149,6 +149,8 @@ class Tensor {
 
   // For the library itself.
   explicit Tensor(TensorImpl* impl) noexcept;
+  struct Adopt {};
+  Tensor(TensorImpl* impl, Adopt) noexcept : impl_(impl) {}  // takes over a reference that was counted
   TensorImpl* impl() const noexcept { return impl_; }
   TensorImpl& checked_impl() const;  // throws Error when undefined
 

@@ -21,11 +21,14 @@ struct Operand {
   const Shape& shape;
   const Dims& strides;  // in elements
   int64_t size;         // bytes of an element
+  int64_t elements;
+  bool is_contiguous;
 };
 
 inline Operand operand(const Tensor& tensor) {
   TensorImpl& impl = *tensor.impl();
-  return {reinterpret_cast<char*>(impl.bytes()), impl.shape, impl.strides, static_cast<int64_t>(size_of(impl.dtype))};
+  return {reinterpret_cast<char*>(impl.bytes()),     impl.shape,    impl.strides,
+          static_cast<int64_t>(size_of(impl.dtype)), impl.elements, impl.is_contiguous};
 }
 
 // The byte stride of `x` along axis `axis` of `shape`, to which it broadcasts.
@@ -34,9 +37,30 @@ inline int64_t broadcast_stride(const Operand& x, const Shape& shape, int axis) 
   return mine < 0 || x.shape[mine] == 1 ? 0 : x.strides[mine] * x.size;
 }
 
+// Writes the loop over one axis, where that is easily seen to be enough.
+template <int N>
+bool make_one_axis(const std::array<Operand, N>& operands, const Shape& shape, Loop<N>& loop) {
+  const int64_t n = operands[N - 1].elements;
+  for (int k = 0; k < N; ++k) {
+    const Operand& x = operands[k];
+    loop.base[k] = x.base;
+    if (x.is_contiguous && x.shape == shape)
+      loop.strides[k] = Dims(x.size);
+    else if (x.elements == 1)
+      loop.strides[k] = Dims(0);
+    else
+      return false;
+  }
+  loop.sizes = Dims(n);
+  return true;
+}
+
+// The last operand is of `shape`.
 template <int N>
 Loop<N> make_loop(const std::array<Operand, N>& operands, const Shape& shape) {
-  Loop<N> loop{{}, Dims(1, 1), {}};
+  Loop<N> loop{{}, {}, {}};
+  if (make_one_axis<N>(operands, shape, loop)) return loop;
+  loop.sizes = Dims(1, 1);
   for (int k = 0; k < N; ++k) {
     loop.base[k] = operands[k].base;
     loop.strides[k] = Dims(1, operands[k].size);
@@ -80,7 +104,8 @@ void run_loop(const Loop<N>& loop, Inner&& inner) {
   int64_t outer = 1;
   for (int axis = 0; axis < last; ++axis) outer *= loop.sizes[axis];
   if (outer == 0 || loop.sizes[last] == 0) return;
-  Dims index(last, 0);
+  Dims index;
+  if (last > 0) index = Dims(last, 0);
   for (int64_t i = 0;;) {
     inner(at, step, loop.sizes[last]);
     if (++i == outer) return;

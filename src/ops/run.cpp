@@ -7,6 +7,7 @@
 #include "shumai/error.hpp"
 #include "shumai/ops.hpp"
 #include "tensor/impl.hpp"
+#include "tensor/recording.hpp"
 
 namespace sm::ops {
 
@@ -136,13 +137,13 @@ namespace {
 Tensor compute(const Op& op, Inputs inputs, Attrs attrs) {
   const Call call{op, inputs, attrs};
   bool record = false;
-  if (op.gradient.has_rules() && grad_enabled())
+  if (op.gradient.has_rules() && detail::recording)
     for (size_t i = 0; i < inputs.size() && !record; ++i)
-      record = inputs[i]->defined() && inputs[i]->requires_grad() && op.gradient.rule(i).function;
+      record = inputs[i]->defined() && inputs[i]->impl()->requires_grad && op.gradient.rule(i).function;
   if (!record) return op.forward(call);
 
   Tensor out = [&] {
-    const NoGrad guard;
+    const Recording off(false);
     return op.forward(call);
   }();
   // Integer results (a cast, say) have no gradient to pass on.

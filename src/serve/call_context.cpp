@@ -22,7 +22,7 @@ bool is_zero(std::string_view text) noexcept { return text.find_first_not_of('0'
 // Ids of traces need to differ, not to be secret.
 uint64_t random_word() {
   // Far from the thread, whose own memory is short: see docs/decisions.md.
-  thread_local const auto words = std::make_unique<std::mt19937_64>(
+  thread_local const std::unique_ptr<std::mt19937_64> words = std::make_unique<std::mt19937_64>(
       (uint64_t{std::random_device()()} << 32 | std::random_device()()) ^ reinterpret_cast<uintptr_t>(&words));
   for (;;)
     if (const uint64_t word = (*words)()) return word;

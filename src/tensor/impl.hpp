@@ -31,6 +31,8 @@ struct TicketTag {
 class TensorImpl final : public util::RefCounted {
  public:
   TensorImpl(util::BufferRef storage, DType dtype, Shape shape, Dims strides, int64_t offset);
+  // Row by row in `storage`; `elements` are the shape's.
+  TensorImpl(util::BufferRef storage, DType dtype, const Shape& shape, int64_t elements);
   // Row by row in what `pending` will compute.
   TensorImpl(PendingRef pending, DType dtype, Shape shape);
   // The elements of `other` under the same shape, computed or not; a leaf.

@@ -10,12 +10,19 @@
 #include "tensor/recording.hpp"
 
 namespace sm {
-namespace {
 
-thread_local bool recording = true;
+constinit thread_local bool detail::recording = true;
+
+namespace {
 
 // Guards every tensor's pending_, for the moment of a copy.
 std::mutex pending_mutex;
+
+// The handle of a tensor that was just made.
+Tensor first_handle(TensorImpl* impl) {
+  impl->retain_first();
+  return Tensor(impl, Tensor::Adopt());
+}
 
 bool contiguous_layout(const Shape& shape, const Dims& strides) {
   int64_t expected = 1;
@@ -45,6 +52,15 @@ TensorImpl::TensorImpl(util::BufferRef storage, DType dtype_, Shape shape_, Dims
       storage_(std::move(storage)) {
   is_contiguous = elements == 0 || contiguous_layout(shape, strides);
 }
+
+TensorImpl::TensorImpl(util::BufferRef storage, DType dtype_, const Shape& shape_, int64_t elements_)
+    : dtype(dtype_),
+      is_contiguous(true),
+      offset(0),
+      elements(elements_),
+      shape(shape_),
+      strides(contiguous_strides(shape_)),
+      storage_(std::move(storage)) {}
 
 TensorImpl::TensorImpl(PendingRef pending, DType dtype_, Shape shape_)
     : dtype(dtype_),
@@ -110,12 +126,12 @@ Tensor make_tensor(const Shape& shape, DType dtype) {
   size_t bytes = 0;
   if (__builtin_mul_overflow(static_cast<size_t>(count), size_of(dtype), &bytes))
     throw Error(ErrorCode::kTooLarge, "shape: " + shape.to_string() + " has more bytes than fit in memory");
-  return Tensor(new TensorImpl(util::Buffer::allocate(bytes), dtype, shape, contiguous_strides(shape), 0));
+  return first_handle(new TensorImpl(util::Buffer::allocate(bytes), dtype, shape, count));
 }
 
 Tensor make_view(const Tensor& base, const Shape& shape, const Dims& strides, int64_t offset) {
   TensorImpl& impl = base.checked_impl();
-  return Tensor(new TensorImpl(impl.storage(), impl.dtype, shape, strides, offset));
+  return first_handle(new TensorImpl(impl.storage(), impl.dtype, shape, strides, offset));
 }
 
 Tensor make_pending(PendingRef pending, const Shape& shape, DType dtype) {
@@ -124,7 +140,7 @@ Tensor make_pending(PendingRef pending, const Shape& shape, DType dtype) {
 
 Tensor make_alias(const Tensor& tensor) {
   TensorImpl& impl = tensor.checked_impl();
-  Tensor alias(new TensorImpl(TensorImpl::Alias(), impl));
+  Tensor alias = first_handle(new TensorImpl(TensorImpl::Alias(), impl));
   alias.impl()->is_number = impl.is_number;
   return alias;
 }
@@ -283,12 +299,9 @@ void Tensors::set(std::string_view name, Tensor tensor) {
   entries_.emplace_back(name, std::move(tensor));
 }
 
-bool grad_enabled() noexcept { return recording; }
+bool grad_enabled() noexcept { return detail::recording; }
 
-NoGrad::NoGrad() noexcept : before_(std::exchange(recording, false)) {}
-NoGrad::~NoGrad() { recording = before_; }
-
-Recording::Recording(bool on) noexcept : before_(std::exchange(recording, on)) {}
-Recording::~Recording() { recording = before_; }
+NoGrad::NoGrad() noexcept : before_(std::exchange(detail::recording, false)) {}
+NoGrad::~NoGrad() { detail::recording = before_; }
 
 }  // namespace sm

@@ -11,11 +11,11 @@
 
 namespace sm::util {
 
-constinit thread_local detail::ThreadCache* detail::thread_cache = nullptr;
+constinit thread_local blocks::ThreadCache* blocks::thread_cache = nullptr;
 
 namespace {
 
-using detail::ThreadCache;
+using blocks::ThreadCache;
 
 // Sanitizers see wrong accesses only in memory that really comes and goes.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -44,7 +44,7 @@ size_t rounded(size_t bytes) {
 size_t class_of(size_t size) {
   if (size <= kFine) return size / kBlockAlignment - 1;
   const size_t floor = std::bit_floor(size - 1);
-  return detail::kObjectClasses + static_cast<size_t>(std::countr_zero(floor / kFine)) * 8 +
+  return blocks::kObjectClasses + static_cast<size_t>(std::countr_zero(floor / kFine)) * 8 +
          (size - floor - 1) / (floor / 8);
 }
 
@@ -80,11 +80,11 @@ thread_local bool thread_ends = false;
 struct Owner {
   ThreadCache* cache;
   Owner() : cache(new ThreadCache) {
-    if (kCaches) cache->most = detail::kMostSmallBytes;
+    if (kCaches) cache->most = blocks::kMostSmallBytes;
     enter(cache);
   }
   ~Owner() {
-    detail::thread_cache = nullptr;
+    blocks::thread_cache = nullptr;
     thread_ends = true;
     leave(cache);
     for (void* head : cache->heads)
@@ -97,10 +97,10 @@ struct Owner {
 ThreadCache* open_thread_cache() {
   if (thread_ends) return nullptr;
   static thread_local const Owner owner;
-  return detail::thread_cache = owner.cache;
+  return blocks::thread_cache = owner.cache;
 }
 
-ThreadCache* cache_of_thread() { return detail::thread_cache ? detail::thread_cache : open_thread_cache(); }
+ThreadCache* cache_of_thread() { return blocks::thread_cache ? blocks::thread_cache : open_thread_cache(); }
 
 struct SharedCache {
   std::mutex mutex;
@@ -192,7 +192,7 @@ size_t tally() noexcept {
   return static_cast<size_t>(sum);
 }
 
-namespace detail {
+namespace blocks {
 
 void add_to_tally_anew(int64_t bytes) noexcept {
   if (cache_of_thread())
@@ -212,5 +212,5 @@ void free_object_anew(void* object, size_t size) noexcept {
   if (object) free_block(object, rounded(size));
 }
 
-}  // namespace detail
+}  // namespace blocks
 }  // namespace sm::util

@@ -40,7 +40,7 @@ inline constexpr size_t kLargestObject = 1024;
 
 // --- Implementation of what is above. ---
 
-namespace detail {
+namespace blocks {
 
 inline constexpr size_t kObjectClasses = kLargestObject / kBlockAlignment;
 inline constexpr size_t kBlockClasses = kObjectClasses + 6 * 8 + 1;  // eight for each doubling up to the large ones
@@ -66,36 +66,36 @@ void add_to_tally_anew(int64_t bytes) noexcept;
 
 constexpr size_t object_size(size_t size) { return (size + kBlockAlignment - 1) / kBlockAlignment * kBlockAlignment; }
 
-}  // namespace detail
+}  // namespace blocks
 
 inline void add_to_tally(int64_t bytes) noexcept {
-  detail::ThreadCache* cache = detail::thread_cache;
-  if (!cache) return detail::add_to_tally_anew(bytes);
+  blocks::ThreadCache* cache = blocks::thread_cache;
+  if (!cache) return blocks::add_to_tally_anew(bytes);
   cache->tally.store(cache->tally.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
 }
 
 inline void* allocate_object(size_t size) {
-  detail::ThreadCache* cache = detail::thread_cache;
+  blocks::ThreadCache* cache = blocks::thread_cache;
   if (cache && size - 1 < kLargestObject) {
     void*& head = cache->heads[(size - 1) / kBlockAlignment];
     if (head) {
-      cache->bytes -= detail::object_size(size);
+      cache->bytes -= blocks::object_size(size);
       return std::exchange(head, *static_cast<void**>(head));
     }
   }
-  return detail::allocate_object_anew(size);
+  return blocks::allocate_object_anew(size);
 }
 
 inline void free_object(void* object, size_t size) noexcept {
-  detail::ThreadCache* cache = detail::thread_cache;
+  blocks::ThreadCache* cache = blocks::thread_cache;
   if (cache && size - 1 < kLargestObject && object && cache->bytes < cache->most) {
     void*& head = cache->heads[(size - 1) / kBlockAlignment];
     *static_cast<void**>(object) = head;
     head = object;
-    cache->bytes += detail::object_size(size);
+    cache->bytes += blocks::object_size(size);
     return;
   }
-  detail::free_object_anew(object, size);
+  blocks::free_object_anew(object, size);
 }
 
 }  // namespace sm::util
