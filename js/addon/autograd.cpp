@@ -84,32 +84,41 @@ Pass& pass_of(napi_env env, napi_value value) {
   return *static_cast<Pass*>(pass);
 }
 
-// [[tensor, gradient], ...]
-napi_value to_entries(napi_env env, const Gradients& gradients) {
-  const napi_value out = array(env, gradients.size());
-  uint32_t i = 0;
-  for (const auto& [tensor, gradient] : gradients) {
-    const napi_value entry = array(env, 2);
-    set(env, entry, 0u, integer(env, add(env, tensor)));
-    set(env, entry, 1u, integer(env, add(env, gradient)));
-    set(env, out, i++, entry);
+// Leaves what a pass found where Instance says, and returns its count; of many, an ArrayBuffer of the same.
+napi_value to_found(napi_env env, const Gradients& gradients) {
+  Instance& mine = instance(env);
+  const auto count = static_cast<uint32_t>(gradients.size());
+  uint32_t* to = mine.found;
+  napi_value result;
+  if (count > Instance::kMostFound) {
+    void* memory = nullptr;
+    check(env, napi_create_arraybuffer(env, 3 * count * sizeof(uint32_t), &memory, &result));
+    to = static_cast<uint32_t*>(memory);
+  } else {
+    result = integer(env, count);
   }
-  return out;
+  for (const auto& [tensor, gradient] : gradients) {
+    const uint32_t marked = mine.slots.leaf_handle(tensor);
+    *to++ = marked ? marked : mine.slots.add(env, tensor);
+    *to++ = marked ? 1 : 0;
+    *to++ = mine.slots.add(env, gradient);
+  }
+  return result;
 }
 
 BackwardOptions to_options(napi_env env, napi_value retain, napi_value create) {
   return {.retain_graph = to_boolean(env, retain), .create_graph = to_boolean(env, create)};
 }
 
-// backward(handle, jacobian or nothing, retain, create): entries, or a pass
-// when the graph has steps to await.
+// backward(handle, jacobian or nothing, retain, create): what to_found gives, or
+// a pass when the graph has steps to await.
 napi_value backward(const Arguments& arguments) {
   const napi_env env = arguments.env();
   const Tensor jacobian = missing(env, arguments[1]) ? Tensor() : tensor_at(env, arguments[1]);
   auto pass =
       std::make_unique<Pass>(tensor_at(env, arguments[0]), jacobian, to_options(env, arguments[2], arguments[3]));
   Node* first = pass->walk.next_async();
-  if (!first) return to_entries(env, pass->walk.result());
+  if (!first) return to_found(env, pass->walk.result());
   pass->first = first;
   napi_value out;
   check(env, napi_create_external(
@@ -163,7 +172,7 @@ napi_value finish_step(const Arguments& arguments) {
 }
 
 napi_value finish_pass(const Arguments& arguments) {
-  return to_entries(arguments.env(), pass_of(arguments.env(), arguments[0]).walk.result());
+  return to_found(arguments.env(), pass_of(arguments.env(), arguments[0]).walk.result());
 }
 
 // onCheckpoint(function): what runs a checkpointed function, by its number, on handles, and gives a handle.

@@ -106,10 +106,14 @@ void Slots::mark_leaf(uint32_t handle) {
   slots_[handle - 1].leaf = true;
 }
 
-napi_value Slots::leaf_token(napi_env env, const Tensor& tensor) {
+uint32_t Slots::leaf_handle(const Tensor& tensor) const {
   const auto found = leaves_.find(tensor.impl());
-  if (found == leaves_.end()) return nullptr;
-  const auto group = groups_.find(slots_[found->second - 1].group);
+  return found == leaves_.end() ? 0 : found->second;
+}
+
+napi_value Slots::token_of(napi_env env, uint32_t handle) {
+  at(handle);
+  const auto group = groups_.find(slots_[handle - 1].group);
   napi_value token = nullptr;
   if (group == groups_.end() || napi_get_reference_value(env, group->second.token, &token) != napi_ok) return nullptr;
   return token;
@@ -149,12 +153,6 @@ void Slots::sweep(napi_env env) {
 }
 
 Instance::~Instance() = default;
-
-Instance& instance(napi_env env) {
-  void* data = nullptr;
-  napi_get_instance_data(env, &data);
-  return *static_cast<Instance*>(data);
-}
 
 napi_value make_error(napi_env env, const Error& error) {
   const napi_value arguments[] = {text(env, error.what()), text(env, code_name(error.code())),

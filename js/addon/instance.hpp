@@ -35,8 +35,10 @@ class Slots {
   // Remembers that `handle`, which has a group of its own, is the one to name
   // when a backward pass finds its tensor.
   void mark_leaf(uint32_t handle);
-  // The token of the handle that was marked for this tensor; null when there is none.
-  napi_value leaf_token(napi_env env, const Tensor& tensor);
+  // The handle that was marked for this tensor; 0 when there is none.
+  uint32_t leaf_handle(const Tensor& tensor) const;
+  // The token of the group of `handle`; null when the garbage collector has taken it.
+  napi_value token_of(napi_env env, uint32_t handle);
 
   // Frees the groups whose tokens are gone. add() calls it now and then.
   void sweep(napi_env env);
@@ -88,6 +90,11 @@ struct Network;
 // What one environment (the main thread, or a worker) has. Everything here
 // belongs to its thread.
 struct Instance {
+  // A call that finds several tensors leaves three numbers for each in memory that JavaScript shares: a
+  // handle, whether it is that of a marked leaf, and a gradient's handle. Making arrays of them costs more.
+  static constexpr uint32_t kMostFound = 32;
+  uint32_t* found = nullptr;
+
   ~Instance();
   Slots slots;
   napi_ref error_class = nullptr;
@@ -100,7 +107,11 @@ struct Instance {
   std::shared_ptr<std::vector<uint32_t>> dropped_tags = std::make_shared<std::vector<uint32_t>>();
 };
 
-Instance& instance(napi_env env);
+inline Instance& instance(napi_env env) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  return *static_cast<Instance*>(data);
+}
 napi_value make_error(napi_env env, const Error& error);
 
 inline uint32_t add(napi_env env, Tensor tensor) { return instance(env).slots.add(env, std::move(tensor)); }

@@ -136,9 +136,10 @@ uint32_t to_handle(napi_env env, napi_value value) {
 }
 
 bool to_boolean(napi_env env, napi_value value) {
+  bool out = false;
+  if (napi_get_value_bool(env, value, &out) == napi_ok) return out;
   napi_value coerced;
   check(env, napi_coerce_to_bool(env, value, &coerced));
-  bool out = false;
   check(env, napi_get_value_bool(env, coerced, &out));
   return out;
 }

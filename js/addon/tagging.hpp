@@ -40,8 +40,9 @@ class TaggedCall {
   friend void tag_call(const TagRef& tag);
   static void end();
 
-  static constinit inline thread_local int depth = 0;
-  static constinit inline thread_local bool tagged = false;
+  // Reached directly, as what util/block_cache.hpp says.
+  [[gnu::tls_model("initial-exec")]] static constinit inline thread_local int depth = 0;
+  [[gnu::tls_model("initial-exec")]] static constinit inline thread_local bool tagged = false;
 };
 
 inline bool call_is_tagged() noexcept { return TaggedCall::tagged; }

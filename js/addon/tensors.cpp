@@ -249,10 +249,10 @@ napi_value mark_leaf(const Arguments& arguments) {
   return undefined(arguments.env());
 }
 
-// leafToken(handle): the token of the marked handle of the same tensor, or undefined.
-napi_value leaf_token(const Arguments& arguments) {
+// tokenOf(handle): the token of its group, or undefined when that is gone.
+napi_value token_of(const Arguments& arguments) {
   const napi_env env = arguments.env();
-  const napi_value token = instance(env).slots.leaf_token(env, tensor_at(env, arguments[0]));
+  const napi_value token = instance(env).slots.token_of(env, to_handle(env, arguments[0]));
   return token ? token : undefined(env);
 }
 
@@ -415,17 +415,20 @@ napi_value held(const Arguments& arguments) {
   return out;
 }
 
-// flags(): the shared Uint32Array's buffer; see Slots.
+// flags(): the shared Uint32Array's buffer; see Slots for the first three, and Instance for the rest.
 napi_value flags(const Arguments& arguments) {
+  constexpr uint32_t kFlags = 3;
   const napi_env env = arguments.env();
+  Instance& mine = instance(env);
   void* memory = nullptr;
   napi_value buffer;
-  check(env, napi_create_arraybuffer(env, 3 * sizeof(uint32_t), &memory, &buffer));
-  static_cast<uint32_t*>(memory)[0] = 1;
-  static_cast<uint32_t*>(memory)[2] = 0;
-  static_cast<uint32_t*>(memory)[1] = 0;
-  check(env, napi_create_reference(env, buffer, 1, &instance(env).flags));
-  instance(env).slots.share_flags(static_cast<uint32_t*>(memory));
+  check(env, napi_create_arraybuffer(env, (kFlags + 3 * Instance::kMostFound) * sizeof(uint32_t), &memory, &buffer));
+  auto* words = static_cast<uint32_t*>(memory);
+  std::fill_n(words, kFlags, 0);
+  words[0] = 1;
+  check(env, napi_create_reference(env, buffer, 1, &mine.flags));
+  mine.slots.share_flags(words);
+  mine.found = words + kFlags;
   return buffer;
 }
 
@@ -463,7 +466,7 @@ void define_tensors(napi_env env, napi_value exports) {
   define<version>(env, exports, "version");
   define<describe>(env, exports, "describe");
   define<mark_leaf>(env, exports, "markLeaf");
-  define<leaf_token>(env, exports, "leafToken");
+  define<token_of>(env, exports, "tokenOf");
   define<requires_grad>(env, exports, "requiresGrad");
   define<grad>(env, exports, "grad");
   define<set_grad>(env, exports, "setGrad");

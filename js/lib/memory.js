@@ -27,6 +27,8 @@ export const deadToken = newToken()
  * freed since the core last looked. Written by the core.
  */
 const flags = new Uint32Array(native.flags())
+/** What a backward pass found, three numbers for each tensor: its handle, whether a leaf is marked by it, its gradient's handle. */
+export const found = flags.subarray(3)
 
 let token = null
 

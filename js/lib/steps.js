@@ -1,5 +1,6 @@
+import { isAnyArrayBuffer } from 'node:util/types'
 import { native, ShumaiError } from './native.js'
-import { prepare, tidy } from './memory.js'
+import { found, prepare, tidy } from './memory.js'
 import { note } from './started.js'
 import { Tensor, wrap } from './tensor.js'
 
@@ -8,13 +9,11 @@ import { Tensor, wrap } from './tensor.js'
 // objects of the tensors that were computed from them.
 
 // Backward names the very object that was asked to require gradients: the core
-// finds the token of its handle, and the token its owner. Not by a WeakRef,
+// finds its handle, the handle's token, and that its owner. Not by a WeakRef,
 // which would keep the object until the next await.
-function leafOf(handle) {
-  const token = native.leafToken(handle)
-  if (token === undefined) return wrap(handle)
-  native.dispose(handle)
-  return token.owner
+function leafOf(handle, marked) {
+  if (!marked) return wrap(handle)
+  return native.tokenOf(handle)?.owner ?? wrap(native.again(handle))
 }
 
 let lastStep = 0
@@ -38,14 +37,17 @@ export function inheritSteps(out, input) {
   else out.__steps = new Map([...out.__steps, ...theirs])
 }
 
-function toGradients(entries) {
-  const wrapped = entries.map(([handle, gradient]) => [handle, wrap(gradient)])
+/** The result of a pass, from the count of what is in `found`, or from a buffer of the same. */
+function toGradients(result) {
+  const all = typeof result === 'number' ? found : new Uint32Array(result)
+  const count = typeof result === 'number' ? result : all.length / 3
   const out = {}
-  wrapped.forEach(([handle, grad], id) => {
-    const tensor = leafOf(handle)
+  for (let id = 0; id < count; ++id) out[id] = { tensor: null, grad: wrap(all[3 * id + 2]), id }
+  for (let id = 0; id < count; ++id) {
+    const tensor = leafOf(all[3 * id], all[3 * id + 1] === 1)
     tensor.__grad = undefined
-    out[id] = { tensor, grad, id }
-  })
+    out[id].tensor = tensor
+  }
   return out
 }
 
@@ -103,7 +105,7 @@ export function noGrad(fn) {
 export function backwardFrom(root, jacobian, retainGraph, createGraph) {
   prepare()
   const pass = withSteps(root.__steps, () => native.backward(root.__handle, jacobian?.__handle, retainGraph, createGraph))
-  return Array.isArray(pass) ? toGradients(pass) : note(awaitPass(root, pass))
+  return typeof pass === 'number' || isAnyArrayBuffer(pass) ? toGradients(pass) : note(awaitPass(root, pass))
 }
 
 // Where the core's walk finds the functions that it has to run again.

@@ -45,7 +45,10 @@ class AsyncWalk {
 
   void launch(Node* node) {
     const Tensor incoming = walk_.take(node);
-    if (!incoming.defined()) return walk_.finish(node, std::vector<Tensor>(node->edges().size()));
+    if (!incoming.defined()) {
+      std::vector<Tensor> nothing(node->edges().size());
+      return walk_.finish(node, nothing);
+    }
     ++running_;
     asio::co_spawn(executor_, static_cast<FunctionNode*>(node)->backward_async(incoming),
                    [this, node](std::exception_ptr error, std::vector<Tensor> gradients) {

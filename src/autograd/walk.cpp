@@ -1,12 +1,13 @@
 #include "autograd/walk.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <array>
 
 #include "autograd/function.hpp"
 #include "kernels/pointwise.hpp"
 #include "shumai/error.hpp"
 #include "shumai/ops.hpp"
+#include "tensor/recording.hpp"
 
 namespace sm {
 namespace {
@@ -16,7 +17,9 @@ Tensor starting_gradient(const Tensor& root, const Tensor& jacobian) {
     if (root.elements() != 1)
       throw Error(ErrorCode::kShapeMismatch,
                   "backward: a tensor of shape " + root.shape().to_string() + " needs a jacobian of that shape");
-    return ones(root.shape(), root.dtype());
+    Tensor one = make_tensor(root.shape(), root.dtype());
+    kernels::fill(one, 1);
+    return one;
   }
   if (jacobian.shape() != root.shape())
     throw Error(ErrorCode::kShapeMismatch, "backward: tensor has shape " + root.shape().to_string() +
@@ -24,40 +27,55 @@ Tensor starting_gradient(const Tensor& root, const Tensor& jacobian) {
   return jacobian.dtype() == root.dtype() ? jacobian : astype(jacobian, root.dtype());
 }
 
+bool made_earlier(const Node* a, const Node* b) { return a->sequence() < b->sequence(); }
+
 }  // namespace
 
 Walk::Walk(const Tensor& root, const Tensor& jacobian, BackwardOptions options) : options_(options) {
   TensorImpl& impl = root.checked_impl();
   if (!impl.requires_grad)
     throw Error(ErrorCode::kInvalidArgument, "backward: nothing that this tensor was computed from requires gradients");
-  const Tensor start = starting_gradient(root, jacobian);
+  Tensor start = starting_gradient(root, jacobian);
+  states_.reserve(8);
+  arrivals_.reserve(8);
+  ready_.reserve(8);
+  leaves_.reserve(4);
+  outputs_.reserve(4);
   if (!impl.node) {
-    deliver({nullptr, ImplRef(&impl)}, start, UINT64_MAX, 0);
+    deliver({nullptr, ImplRef(&impl)}, std::move(start), UINT64_MAX, 0);
     return;
   }
   collect(impl.node.get());
-  deliver({impl.node, nullptr}, start, UINT64_MAX, 0);
-  ready_.push(impl.node.get());
+  deliver({impl.node, nullptr}, std::move(start), UINT64_MAX, 0);
+  ready_.push_back(impl.node.get());
 }
 
 Node* Walk::next_async() {
-  std::optional<NoGrad> guard;
-  if (!options_.create_graph) guard.emplace();
+  const Recording recording(options_.create_graph && detail::recording);
   while (!ready_.empty()) {
-    Node* node = ready_.top();
-    ready_.pop();
+    std::pop_heap(ready_.begin(), ready_.end(), made_earlier);
+    Node* node = ready_.back();
+    ready_.pop_back();
     if (node->is_async()) return node;
-    std::vector<Tensor> gradients(node->edges().size());
-    if (const Tensor incoming = take(node); incoming.defined()) node->backward(incoming, gradients);
-    finish(node, gradients);
+    run(node);
   }
   return nullptr;
 }
 
+void Walk::run(Node* node) {
+  std::array<Tensor, 4> few;
+  std::vector<Tensor> many;
+  const size_t count = node->edges().size();
+  if (count > few.size()) many.resize(count);
+  const std::span<Tensor> gradients = count > few.size() ? std::span(many) : std::span(few.data(), count);
+  if (const Tensor incoming = take(node); incoming.defined()) node->backward(incoming, gradients);
+  finish(node, gradients);
+}
+
 Tensor Walk::take(Node* node) {
-  State& state = states_.at(node);
+  State& state = state_of(node);
   Tensor total = sum_of(state.arrived);
-  state.arrived.clear();
+  state.arrived = {};
   if (node->output && total.defined()) {
     // Held only if somebody still does: the saved graph goes when it is consumed.
     TensorImpl* output = node->output;
@@ -66,76 +84,132 @@ Tensor Walk::take(Node* node) {
   return total;
 }
 
-void Walk::finish(Node* node, const std::vector<Tensor>& gradients) {
+void Walk::finish(Node* node, std::span<Tensor> gradients) {
   const auto edges = node->edges();
   for (size_t i = 0; i < edges.size(); ++i) {
     if (!edges[i].needed()) continue;
-    if (gradients[i].defined()) deliver(edges[i], gradients[i], node->sequence(), i);
-    if (edges[i].node && --states_.at(edges[i].node.get()).waiting == 0) ready_.push(edges[i].node.get());
+    if (gradients[i].defined()) deliver(edges[i], std::move(gradients[i]), node->sequence(), i);
+    Node* next = edges[i].node.get();
+    if (!next || --state_of(next).waiting > 0) continue;
+    ready_.push_back(next);
+    std::push_heap(ready_.begin(), ready_.end(), made_earlier);
   }
 }
 
 Gradients Walk::result() {
-  for (auto& [leaf, arrived] : leaves_) std::sort(arrived.begin(), arrived.end());
-  std::sort(leaves_.begin(), leaves_.end(), [](const Leaf& a, const Leaf& b) { return a.second[0] < b.second[0]; });
+  std::sort(leaves_.begin(), leaves_.end(), [&](const Leaf& a, const Leaf& b) {
+    return arrivals_[a.arrived.first].before(arrivals_[b.arrived.first]);
+  });
   std::vector<Gradients::Entry> entries;
+  entries.reserve(leaves_.size());
   // A gradient with a graph refers to the tensors that it was computed from. In
   // their .grad it would keep them alive for ever, so that has the values alone.
   const auto values = [](const Tensor& gradient, const ImplRef& of) {
     return to_ref(gradient.requires_grad() ? tagged_gradient(gradient.detach(), of->tag) : gradient);
   };
   std::vector<Tensor> totals;
-  for (auto& [leaf, arrived] : leaves_) totals.push_back(sum_of(arrived));
+  totals.reserve(leaves_.size());
+  for (const Leaf& found : leaves_) totals.push_back(sum_of(found.arrived));
   kernels::compute_all(totals);
   for (size_t i = 0; i < leaves_.size(); ++i) {
-    const ImplRef& leaf = leaves_[i].first;
-    Tensor total = tagged_gradient(totals[i], leaf->tag);
+    ImplRef leaf = std::move(leaves_[i].leaf);
+    Tensor total = tagged_gradient(std::move(totals[i]), leaf->tag);
     leaf->grad = values(total, leaf);
-    entries.push_back({to_tensor(leaf), total});
+    entries.push_back({Tensor(leaf.leak(), Tensor::Adopt()), std::move(total)});
   }
+  leaves_.clear();
   for (auto& [output, gradient] : outputs_) output->grad = values(gradient, output);
   outputs_.clear();
-  if (!options_.retain_graph && !options_.create_graph)
-    for (const util::Ref<Node>& node : nodes_) node->consume();
+  if (!options_.retain_graph && !options_.create_graph) {
+    // From the leaves up, so that each is still held by what it feeds.
+    std::sort(states_.begin(), states_.end(),
+              [](const State& a, const State& b) { return made_earlier(a.node, b.node); });
+    for (const State& state : states_) state.node->consume();
+  }
+  states_.clear();
   return Gradients(std::move(entries));
 }
 
-// Finds every node below `root` and counts what each waits for.
+// Finds every node below `root`, which gets the first state, and counts what each waits for.
 void Walk::collect(Node* root) {
-  std::vector<Node*> frontier{root};
-  states_.try_emplace(root);
+  bool calls_out = false;
+  List<Node*>& frontier = ready_;
+  meet(root);
+  frontier.push_back(root);
   while (!frontier.empty()) {
     Node* node = frontier.back();
     frontier.pop_back();
     if (node->consumed())
       throw Error(ErrorCode::kGone, "backward: the graph through " + std::string(node->name()) +
                                         " was consumed by an earlier backward; pass retain_graph to keep it");
-    nodes_.emplace_back(node);
+    calls_out |= node->calls_out();
     for (const Node::Edge& edge : node->edges()) {
-      if (!edge.node) continue;
-      const auto [state, fresh] = states_.try_emplace(edge.node.get());
-      ++state->second.waiting;
-      if (fresh) frontier.push_back(edge.node.get());
+      Node* next = edge.node.get();
+      if (!next) continue;
+      if (meet(next)) frontier.push_back(next);
+      ++states_[next->place].waiting;
     }
   }
+  if (calls_out)
+    for (const State& state : states_) kept_.emplace_back(state.node);
 }
 
-void Walk::deliver(const Node::Edge& edge, const Tensor& given, uint64_t from, size_t index) {
-  // What the caller or an awaited function gave may have a graph of its own.
-  const Tensor gradient = given.requires_grad() && !options_.create_graph ? given.detach() : given;
-  if (edge.node) {
-    states_.at(edge.node.get()).arrived.push_back({from, index, gradient});
-    return;
+// True when `node` is new. Nothing but this walk moves while it collects.
+bool Walk::meet(Node* node) {
+  if (node->place < states_.size() && states_[node->place].node == node) return false;
+  node->place = static_cast<uint32_t>(states_.size());
+  states_.push_back({node, 0, {}});
+  return true;
+}
+
+Walk::State& Walk::state_of(Node* node) {
+  if (node->place >= states_.size() || states_[node->place].node != node) {
+    // Another walk was here meanwhile.
+    const auto found = std::find_if(states_.begin(), states_.end(), [&](const State& s) { return s.node == node; });
+    node->place = static_cast<uint32_t>(found - states_.begin());
   }
-  const auto [at, fresh] = leaf_index_.try_emplace(edge.leaf.get(), leaves_.size());
-  if (fresh) leaves_.emplace_back(edge.leaf, std::vector<Arrival>());
-  leaves_[at->second].second.push_back({from, index, gradient});
+  return states_[node->place];
 }
 
-Tensor Walk::sum_of(std::vector<Arrival>& arrived) {
-  std::sort(arrived.begin(), arrived.end());
+Walk::Leaf& Walk::leaf_of(const ImplRef& leaf) {
+  constexpr size_t kFew = 16;
+  if (leaves_.size() <= kFew) {
+    const auto found = std::find_if(leaves_.begin(), leaves_.end(), [&](const Leaf& l) { return l.leaf == leaf; });
+    if (found != leaves_.end()) return *found;
+    if (leaves_.size() == kFew)
+      for (size_t i = 0; i < kFew; ++i) leaf_index_.emplace(leaves_[i].leaf.get(), i);
+  } else if (const auto found = leaf_index_.find(leaf.get()); found != leaf_index_.end()) {
+    return leaves_[found->second];
+  }
+  if (leaves_.size() >= kFew) leaf_index_.emplace(leaf.get(), leaves_.size());
+  return leaves_.emplace_back(Leaf{leaf, {}});
+}
+
+void Walk::deliver(const Node::Edge& edge, Tensor gradient, uint64_t from, size_t index) {
+  // What the caller or an awaited function gave may have a graph of its own.
+  if (gradient.requires_grad() && !options_.create_graph) gradient = gradient.detach();
+  Queue& queue = edge.node ? state_of(edge.node.get()).arrived : leaf_of(edge.leaf).arrived;
+  enqueue(queue, {std::move(gradient), from, static_cast<uint32_t>(index), -1});
+}
+
+void Walk::enqueue(Queue& queue, Arrival arrival) {
+  const auto at = static_cast<int32_t>(arrivals_.size());
+  arrivals_.push_back(std::move(arrival));
+  Arrival& added = arrivals_.back();
+  int32_t* link = &queue.first;
+  if (queue.last >= 0 && arrivals_[queue.last].before(added)) link = &arrivals_[queue.last].next;
+  while (*link >= 0 && arrivals_[*link].before(added)) link = &arrivals_[*link].next;
+  added.next = *link;
+  *link = at;
+  if (added.next < 0) queue.last = at;
+}
+
+Tensor Walk::sum_of(const Queue& queue) {
   Tensor total;
-  for (const Arrival& one : arrived) total = total.defined() ? total + one.gradient : one.gradient;
+  for (int32_t i = queue.first; i >= 0; i = arrivals_[i].next) {
+    Tensor gradient = std::move(arrivals_[i].gradient);
+    total = total.defined() ? total + gradient : std::move(gradient);
+  }
   return total;
 }
 

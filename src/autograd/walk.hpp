@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <queue>
+#include <memory_resource>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -20,11 +22,14 @@ namespace sm {
 //   while (Node* node = walk.next_async()) { ... take(node) ... finish(node, gradients) ... }
 //   Gradients found = walk.result();   // once every async node has been finished
 //
-// Use it from the graph's own thread.
+// Use it from the graph's own thread. The root must live as long. Several walks
+// may be under way in one graph.
 class Walk {
  public:
   // Throws Error as Tensor::backward does.
   Walk(const Tensor& root, const Tensor& jacobian, BackwardOptions options);
+  Walk(const Walk&) = delete;
+  Walk& operator=(const Walk&) = delete;
 
   // Runs every node that is ready, up to the first one that has to be awaited,
   // and returns that. Null when none is ready, for now or for good.
@@ -33,39 +38,58 @@ class Walk {
   // The gradient that has gathered at `node`; undefined when none came.
   Tensor take(Node* node);
 
-  // Passes on what `node`'s inputs get, one for each edge; undefined counts as zero.
-  void finish(Node* node, const std::vector<Tensor>& gradients);
+  // Passes on what `node`'s inputs get, one for each edge; undefined counts as zero. The tensors are moved from.
+  void finish(Node* node, std::span<Tensor> gradients);
 
   // Sets .grad, and consumes the graph unless told otherwise.
   Gradients result();
 
  private:
+  template <class T>
+  using List = std::pmr::vector<T>;
+
   struct Arrival {
-    uint64_t from;  // the sequence of the node that sent it
-    size_t index;
     Tensor gradient;
-    bool operator<(const Arrival& other) const { return from != other.from ? from > other.from : index < other.index; }
+    uint64_t from;  // the sequence of the node that sent it
+    uint32_t index;
+    int32_t next;  // in the same queue; -1 at its end
+    bool before(const Arrival& other) const { return from != other.from ? from > other.from : index < other.index; }
   };
-  using Leaf = std::pair<ImplRef, std::vector<Arrival>>;
+  // Arrivals in the order in which they are added up.
+  struct Queue {
+    int32_t first = -1;
+    int32_t last = -1;
+  };
   struct State {
+    Node* node;
     int waiting = 0;
-    std::vector<Arrival> arrived;
+    Queue arrived;
   };
-  struct Later {
-    bool operator()(const Node* a, const Node* b) const { return a->sequence() < b->sequence(); }
+  struct Leaf {
+    ImplRef leaf;
+    Queue arrived;
   };
 
   void collect(Node* root);
-  void deliver(const Node::Edge& edge, const Tensor& gradient, uint64_t from, size_t index);
-  static Tensor sum_of(std::vector<Arrival>& arrived);
+  bool meet(Node* node);
+  State& state_of(Node* node);
+  Leaf& leaf_of(const ImplRef& leaf);
+  void run(Node* node);
+  void deliver(const Node::Edge& edge, Tensor gradient, uint64_t from, size_t index);
+  void enqueue(Queue& queue, Arrival arrival);
+  Tensor sum_of(const Queue& queue);
 
   BackwardOptions options_;
-  std::vector<util::Ref<Node>> nodes_;
-  std::unordered_map<Node*, State> states_;
-  std::priority_queue<Node*, std::vector<Node*>, Later> ready_;
-  std::vector<Leaf> leaves_;
-  std::unordered_map<TensorImpl*, size_t> leaf_index_;
-  std::vector<std::pair<ImplRef, Tensor>> outputs_;
+  // What follows lives here while it is small, which saves a dozen allocations a pass.
+  std::array<std::byte, 1536> memory_;
+  std::pmr::monotonic_buffer_resource arena_{memory_.data(), memory_.size()};
+  List<State> states_{&arena_};
+  List<Arrival> arrivals_{&arena_};
+  List<Node*> ready_{&arena_};  // a heap
+  List<Leaf> leaves_{&arena_};
+  List<std::pair<ImplRef, Tensor>> outputs_{&arena_};
+  std::unordered_map<TensorImpl*, size_t> leaf_index_;  // once there are many
+  std::vector<util::Ref<Node>> kept_;                   // where a node may let go of others in its backward
 };
 
 }  // namespace sm

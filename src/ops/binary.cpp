@@ -3,6 +3,7 @@
 
 #include "kernels/pointwise.hpp"
 #include "ops/common.hpp"
+#include "ops/quick.hpp"
 #include "shumai/ops.hpp"
 
 namespace sm::ops {
@@ -12,17 +13,21 @@ using kernels::Binary;
 
 template <Binary kind>
 Tensor arithmetic_as(const Call& call, DType dtype) {
-  const Tensor a = as_dtype(call.in(0), dtype), b = as_dtype(call.in(1), dtype);
-  return kernels::pointwise(kind, a, b, broadcast(a.shape(), b.shape(), call.op.name.data()));
+  const InDType a(call.in(0), dtype), b(call.in(1), dtype);
+  return kernels::pointwise(kind, a, b, broadcast(a->shape(), b->shape(), call.op.name.data()));
 }
 
 template <Binary kind>
 Tensor arithmetic(const Call& call) {
+  if (Tensor out = quick_binary<kind>(call.in(0), call.in(1)); out.defined()) return out;
   return arithmetic_as<kind>(call, result_type(call.inputs));
 }
 
 // Division of integers gives float32, as in PyTorch.
-Tensor div_forward(const Call& call) { return arithmetic_as<Binary::kDiv>(call, floating(result_type(call.inputs))); }
+Tensor div_forward(const Call& call) {
+  if (Tensor out = quick_binary<Binary::kDiv>(call.in(0), call.in(1)); out.defined()) return out;
+  return arithmetic_as<Binary::kDiv>(call, floating(result_type(call.inputs)));
+}
 
 // Booleans count as 0 and 1 in a quotient, a remainder or a power.
 DType numeric_type(const Call& call) {

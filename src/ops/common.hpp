@@ -16,6 +16,21 @@ DType result_type(Inputs inputs);
 
 // Plain numbers take `dtype`; everything is converted to it. No graph.
 Tensor as_dtype(const Tensor& tensor, DType dtype);
+// The same for a while, without counting a reference to what is of `dtype` already.
+class InDType {
+ public:
+  InDType(const Tensor& tensor, DType dtype)
+      : made_(tensor.dtype() == dtype ? Tensor() : as_dtype(tensor, dtype)),
+        tensor_(made_.defined() ? made_ : tensor) {}
+  InDType(const InDType&) = delete;
+  InDType& operator=(const InDType&) = delete;
+  operator const Tensor&() const { return tensor_; }
+  const Tensor* operator->() const { return &tensor_; }
+
+ private:
+  const Tensor made_;
+  const Tensor& tensor_;
+};
 
 // `dtype` when it is floating, else float32.
 inline DType floating(DType dtype) { return is_floating(dtype) ? dtype : DType::f32; }

@@ -80,7 +80,7 @@ class GradientCall {
 
   const Tensor& gradient;
 
-  Tensor in(int i) const;
+  const Tensor& in(int i) const;  // never the gradient itself: it may be a leaf
   Tensor out() const;
   const Shape& shape(int i) const;      // of an input, always known
   DType dtype(int i) const;             // of an input, always known

@@ -11,25 +11,90 @@
 
 namespace sm::ops {
 
+// An input, or the output, as it was when the graph was made.
+//
+// A leaf may be updated before backward. Holding its storage is enough for the
+// value of now to stay (copy on write); only where the leaf has another value
+// by then, or its gradient is to be differentiated, a tensor is made of it.
+class Saved {
+ public:
+  Saved() = default;
+
+  void save(const Tensor& input, const Node::Edge& edge) {
+    TensorImpl& impl = *input.impl();
+    if (!impl.node &&
+        (!impl.is_contiguous || impl.stands_for || impl.pending() || impl.requires_grad != edge.needed())) {
+      tensor_ = as_leaf(make_alias(input), edge_to(input));
+      return;
+    }
+    tensor_ = input;
+    if (impl.node) return;
+    storage_ = impl.storage();
+    offset_ = impl.offset;
+  }
+
+  bool defined() const { return tensor_.defined(); }
+  // The tensor for a rule to read, which leads to `edge` when a graph is recorded.
+  const Tensor& get(const Node::Edge& edge) {
+    if (storage_ && (detail::recording || !is_as_saved())) restore(edge);
+    return tensor_;
+  }
+  void visit(const Node::Edge& edge, const std::function<void(TensorImpl&)>& visit) const {
+    if (!defined()) return;
+    Saved copy = *this;
+    if (copy.storage_) copy.restore(edge);
+    visit(*copy.tensor_.impl());
+  }
+
+ private:
+  static Tensor as_leaf(Tensor alias, const Node::Edge& edge) {
+    alias.impl()->stands_for = edge.leaf;
+    alias.impl()->requires_grad = bool(edge.leaf);
+    return alias;
+  }
+
+  bool is_as_saved() const {
+    const TensorImpl& impl = *tensor_.impl();
+    return impl.has_storage(storage_) && impl.offset == offset_ && impl.is_contiguous;
+  }
+
+  void restore(const Node::Edge& edge) {
+    const TensorImpl& impl = *tensor_.impl();
+    Tensor alias = make_from_buffer(std::move(storage_), static_cast<size_t>(offset_) * size_of(impl.dtype), impl.shape,
+                                    impl.dtype);
+    alias.impl()->is_number = impl.is_number;
+    storage_ = nullptr;
+    tensor_ = as_leaf(std::move(alias), edge);
+  }
+
+  Tensor tensor_;
+  util::BufferRef storage_;  // of a leaf; null once the tensor is one that nobody else updates
+  int64_t offset_ = 0;       // in elements
+};
+
 // The graph node of an op: saves what the gradient rules of the needed inputs read.
 class OpNode final : public Node {
  public:
   OpNode(const Op& op, Inputs inputs, Attrs attrs, const Tensor& output) : op_(op), attrs_(attrs.begin(), attrs.end()) {
-    if (inputs.size() > kInline) many_ = std::make_unique<Slots>(inputs.size());
+    calls_out_ = false;
     count_ = inputs.size();
+    if (count_ > kInline) many_ = std::make_unique<Slots>(count_);
+    const std::span<Edge> edges = this->edges();
+    const std::span<Slot> slots = this->slots();
     uint32_t reads = 0;
     for (size_t i = 0; i < count_; ++i) {
       if (!inputs[i]->defined()) continue;
       const InputRule& rule = op.gradient.rule(i);
-      if (rule.function) edges()[i] = edge_to(*inputs[i]);
-      if (edges()[i].needed()) reads |= rule.reads;
-      slots()[i].shape = inputs[i]->shape();
-      slots()[i].dtype = inputs[i]->dtype();
-      slots()[i].transposed = lies_transposed(*inputs[i]->impl());
+      if (rule.function) edges[i] = edge_to(*inputs[i]);
+      if (edges[i].needed()) reads |= rule.reads;
+      const TensorImpl& impl = *inputs[i]->impl();
+      slots[i].shape = impl.shape;
+      slots[i].dtype = impl.dtype;
+      slots[i].transposed = lies_transposed(impl);
     }
     for (size_t i = 0; i < count_; ++i)
-      if (inputs[i]->defined() && i < 16 && (reads >> i & 1)) slots()[i].saved = save(*inputs[i]);
-    if (reads & kOut) output_ = to_ref(make_alias(output));
+      if (inputs[i]->defined() && i < 16 && (reads >> i & 1)) slots[i].saved.save(*inputs[i], edges[i]);
+    if (reads & kOut) output_ = make_alias(output);
   }
 
   static void* operator new(size_t size) { return util::allocate_object(size); }
@@ -41,14 +106,16 @@ class OpNode final : public Node {
   }
 
   void backward(const Tensor& gradient, std::span<Tensor> input_gradients) override {
-    const JointRule rule = grad_enabled() ? nullptr : op_.gradient.joint();
+    const std::span<Edge> edges = this->edges();
+    const std::span<Slot> slots = this->slots();
+    const JointRule rule = detail::recording ? nullptr : op_.gradient.joint();
     const bool joint = rule && rule(GradientCall(*this, gradient, 0), input_gradients);
     for (size_t i = 0; i < count_; ++i) {
-      if (!edges()[i].needed()) continue;
+      if (!edges[i].needed()) continue;
       Tensor result = joint ? std::move(input_gradients[i])
                             : op_.gradient.rule(i).function(GradientCall(*this, gradient, static_cast<int>(i)));
       if (!result.defined()) continue;
-      const Slot& slot = slots()[i];
+      const Slot& slot = slots[i];
       if (result.shape() != slot.shape) result = sum_to(result, slot.shape);
       if (result.dtype() != slot.dtype) result = astype(result, slot.dtype);
       input_gradients[i] = std::move(result);
@@ -57,8 +124,8 @@ class OpNode final : public Node {
 
   void visit_saved(const std::function<void(TensorImpl&)>& visit) const override {
     for (size_t i = 0; i < count_; ++i)
-      if (const ImplRef& saved = slot(i).saved) visit(*saved);
-    if (output_) visit(*output_);
+      (many_ ? many_->slots[i] : slots_[i]).saved.visit(many_ ? many_->edges[i] : edges_[i], visit);
+    if (output_.defined()) visit(*output_.impl());
   }
 
  private:
@@ -66,7 +133,7 @@ class OpNode final : public Node {
   static constexpr size_t kInline = 3;
 
   struct Slot {
-    ImplRef saved;
+    Saved saved;
     Shape shape;
     DType dtype = DType::f32;
     bool transposed = false;
@@ -81,21 +148,9 @@ class OpNode final : public Node {
     return !impl.is_contiguous && impl.shape.size() == 2 && impl.strides[0] == 1;
   }
 
-  // A leaf may be updated before backward, so the graph keeps the value of now.
-  static ImplRef save(const Tensor& input) {
-    TensorImpl* impl = input.impl();
-    if (impl->node) return ImplRef(impl);
-    ImplRef alias = to_ref(make_alias(input));
-    alias->stands_for = edge_to(input).leaf;
-    alias->requires_grad = impl->requires_grad;
-    return alias;
-  }
-
   std::span<Slot> slots() noexcept {
     return many_ ? std::span<Slot>(many_->slots) : std::span<Slot>(slots_.data(), count_);
   }
-
-  const Slot& slot(size_t i) const noexcept { return many_ ? many_->slots[i] : slots_[i]; }
 
   void release_saved() noexcept override {
     for (Slot& slot : slots()) slot.saved = {};
@@ -107,19 +162,19 @@ class OpNode final : public Node {
   std::array<Edge, kInline> edges_;
   std::array<Slot, kInline> slots_;
   std::unique_ptr<Slots> many_;
-  ImplRef output_;
+  Tensor output_;
   std::vector<Attr> attrs_;
 };
 
-Tensor GradientCall::in(int i) const {
-  const ImplRef& saved = node_.slots()[i].saved;
-  assert(saved && "a gradient rule reads an input that its row doesn't name in `reads`");
-  return to_tensor(saved);
+const Tensor& GradientCall::in(int i) const {
+  Saved& saved = node_.slots()[i].saved;
+  assert(saved.defined() && "a gradient rule reads an input that its row doesn't name in `reads`");
+  return saved.get(node_.edges()[i]);
 }
 
 Tensor GradientCall::out() const {
-  assert(node_.output_ && "a gradient rule reads the output without kOut in `reads`");
-  Tensor alias = make_alias(to_tensor(node_.output_));
+  assert(node_.output_.defined() && "a gradient rule reads the output without kOut in `reads`");
+  Tensor alias = make_alias(node_.output_);
   alias.impl()->node = util::Ref<Node>(&node_);
   alias.impl()->requires_grad = true;
   return alias;
@@ -147,7 +202,7 @@ Tensor compute(const Op& op, Inputs inputs, Attrs attrs) {
     return op.forward(call);
   }();
   // Integer results (a cast, say) have no gradient to pass on.
-  if (is_floating(out.dtype())) attach(out, util::Ref<Node>(new OpNode(op, inputs, attrs, out)));
+  if (is_floating(out.dtype())) attach(out, util::Ref<Node>::first(new OpNode(op, inputs, attrs, out)));
   return out;
 }
 

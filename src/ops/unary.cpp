@@ -3,6 +3,7 @@
 
 #include "kernels/pointwise.hpp"
 #include "ops/common.hpp"
+#include "ops/quick.hpp"
 #include "shumai/ops.hpp"
 
 namespace sm::ops {
@@ -15,13 +16,15 @@ using kernels::Unary;
 template <Unary kind>
 Tensor real(const Call& call) {
   const DType dtype = floating(call.in(0).dtype());
-  return kernels::pointwise(kind, as_dtype(call.in(0), dtype));
+  return kernels::pointwise(kind, InDType(call.in(0), dtype));
 }
 
 // For functions that keep the dtype.
 template <Unary kind>
 Tensor keeping(const Call& call) {
   const Tensor& x = call.in(0);
+  if constexpr (kind == Unary::kSquare || kind == Unary::kNegative)
+    if (Tensor out = quick_unary<kind>(x); out.defined()) return out;
   if (x.dtype() == DType::boolean) reject_dtype(call.op, "numbers", x.dtype());
   return kernels::pointwise(kind, x);
 }

@@ -74,7 +74,9 @@ void check_gradients(std::string_view optimizer, const Gradients& gradients);
 template <class Step>
 void move_weight(const Tensor& weight, const Tensor& gradient, const Step& step) {
   TensorImpl& impl = *weight.impl();
-  const Tensor direction = kernels::contiguous(kernels::cast(gradient, impl.dtype));
+  const bool fits = gradient.impl()->dtype == impl.dtype && gradient.impl()->is_contiguous;
+  const Tensor converted = fits ? Tensor() : kernels::contiguous(kernels::cast(gradient, impl.dtype));
+  const Tensor& direction = fits ? gradient : converted;
   impl.grad = nullptr;
   if (impl.is_contiguous && impl.storage()->unique() && impl.storage()->writable()) {
     step(kernels::Descent{weight, direction, weight});

@@ -46,6 +46,9 @@ class TensorImpl final : public util::RefCounted {
       settle();
     return storage_;
   }
+  bool has_storage(const util::BufferRef& buffer) const {
+    return !is_pending_.load(std::memory_order_acquire) && storage_ == buffer;
+  }
   // What will compute the elements; null once they are in storage.
   PendingRef pending() const;
   // Takes the elements of `other`, which has the same shape and dtype. Sharing

@@ -1,7 +1,7 @@
 #include "tensor/node.hpp"
 
 #include <atomic>
-#include <vector>
+#include <utility>
 
 #include "tensor/impl.hpp"
 
@@ -10,8 +10,9 @@ namespace {
 
 std::atomic<uint64_t> next_sequence{1};
 
-// Nodes whose last reference went while another node was being destroyed on this thread.
-thread_local std::vector<Node*>* pending = nullptr;
+// Where nodes wait whose last reference went while another was being destroyed
+// on this thread; null while none is.
+constinit thread_local Node** doomed = nullptr;
 
 }  // namespace
 
@@ -24,18 +25,22 @@ void Node::consume() noexcept {
 }
 
 void Node::destroy(Node* node) noexcept {
-  if (pending) {
-    pending->push_back(node);
+  // A consumed node holds no others.
+  if (node->consumed_) {
+    delete node;
     return;
   }
-  std::vector<Node*> doomed{node};
-  pending = &doomed;
-  while (!doomed.empty()) {
-    Node* next = doomed.back();
-    doomed.pop_back();
+  if (doomed) {
+    node->next_doomed_ = std::exchange(*doomed, node);
+    return;
+  }
+  Node* waiting = node;
+  doomed = &waiting;
+  while (waiting) {
+    Node* next = std::exchange(waiting, waiting->next_doomed_);
     delete next;
   }
-  pending = nullptr;
+  doomed = nullptr;
 }
 
 Node::Edge edge_to(const Tensor& input) noexcept {

@@ -40,6 +40,9 @@ class Node : public util::RefCounted {
   // Calls `visit` with each tensor that the node keeps for its backward.
   virtual void visit_saved(const std::function<void(TensorImpl&)>& visit) const = 0;
 
+  // False for the library's own operations, whose backward can't reach the graph that they are in.
+  bool calls_out() const noexcept { return calls_out_; }
+
   // Lets go of saved tensors and of the edges. A consumed node can't run again.
   void consume() noexcept;
   bool consumed() const noexcept { return consumed_; }
@@ -50,15 +53,20 @@ class Node : public util::RefCounted {
   // The tensor that this node computed, while somebody holds it. Not owned.
   TensorImpl* output = nullptr;
 
+  // Where the last Walk that met this node keeps what it knows of it: a hint, which the walk checks.
+  uint32_t place = 0;
+
   // Destroys a chain of any length without recursion.
   static void destroy(Node* node) noexcept;
 
  protected:
   virtual void release_saved() noexcept = 0;
+  bool calls_out_ = true;
 
  private:
-  uint64_t sequence_;
   bool consumed_ = false;
+  uint64_t sequence_;
+  Node* next_doomed_ = nullptr;
 };
 
 // The edge for `input`: its node, itself when it is a leaf that requires gradients, or none.
