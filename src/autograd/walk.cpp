@@ -46,7 +46,7 @@ Walk::Walk(const Tensor& root, const Tensor& jacobian, BackwardOptions options) 
     return;
   }
   collect(impl.node.get());
-  deliver({impl.node, nullptr}, std::move(start), UINT64_MAX, 0);
+  enqueue(states_[0].arrived, {without_graph(std::move(start)), UINT64_MAX, 0, -1});
   ready_.push_back(impl.node.get());
 }
 
@@ -186,10 +186,14 @@ Walk::Leaf& Walk::leaf_of(const ImplRef& leaf) {
 }
 
 void Walk::deliver(const Node::Edge& edge, Tensor gradient, uint64_t from, size_t index) {
-  // What the caller or an awaited function gave may have a graph of its own.
-  if (gradient.requires_grad() && !options_.create_graph) gradient = gradient.detach();
   Queue& queue = edge.node ? state_of(edge.node.get()).arrived : leaf_of(edge.leaf).arrived;
-  enqueue(queue, {std::move(gradient), from, static_cast<uint32_t>(index), -1});
+  enqueue(queue, {without_graph(std::move(gradient)), from, static_cast<uint32_t>(index), -1});
+}
+
+// What the caller or an awaited function gave may have a graph of its own.
+Tensor Walk::without_graph(Tensor gradient) const {
+  const bool keep = options_.create_graph || !gradient.impl()->requires_grad;
+  return keep ? std::move(gradient) : gradient.detach();
 }
 
 void Walk::enqueue(Queue& queue, Arrival arrival) {

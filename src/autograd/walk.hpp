@@ -76,6 +76,7 @@ class Walk {
   Leaf& leaf_of(const ImplRef& leaf);
   void run(Node* node);
   void deliver(const Node::Edge& edge, Tensor gradient, uint64_t from, size_t index);
+  Tensor without_graph(Tensor gradient) const;
   void enqueue(Queue& queue, Arrival arrival);
   Tensor sum_of(const Queue& queue);
 

@@ -147,7 +147,7 @@ bool keep_shared(void* block, size_t bytes) noexcept {
 
 }  // namespace
 
-void* allocate_block(size_t& bytes) noexcept {
+void* blocks::allocate_block_anew(size_t& bytes) noexcept {
   bytes = rounded(bytes ? bytes : 1);
   if (kCaches && bytes < kLarge) {
     ThreadCache* cache = cache_of_thread();
@@ -163,7 +163,7 @@ void* allocate_block(size_t& bytes) noexcept {
   return block;
 }
 
-void free_block(void* block, size_t bytes) noexcept {
+void blocks::free_block_anew(void* block, size_t bytes) noexcept {
   if (kCaches && bytes < kLarge) {
     ThreadCache* cache = cache_of_thread();
     if (cache && cache->bytes < cache->most) {
@@ -209,7 +209,7 @@ void* allocate_object_anew(size_t size) {
 
 void free_object_anew(void* object, size_t size) noexcept {
   // What allocate_block made of the size, again.
-  if (object) free_block(object, rounded(size));
+  free_block_anew(object, rounded(size));
 }
 
 }  // namespace blocks

@@ -60,13 +60,48 @@ struct ThreadCache {
 // reached directly: this and `recording` (tensor/recording.hpp) are the only ones.
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local ThreadCache* thread_cache;
 
+void* allocate_block_anew(size_t& bytes) noexcept;
+void free_block_anew(void* block, size_t bytes) noexcept;
 void* allocate_object_anew(size_t size);
 void free_object_anew(void* object, size_t size) noexcept;
 void add_to_tally_anew(int64_t bytes) noexcept;
 
 constexpr size_t object_size(size_t size) { return (size + kBlockAlignment - 1) / kBlockAlignment * kBlockAlignment; }
 
+// A kept block for an object of `size`, or null.
+inline void* take(size_t size) noexcept {
+  ThreadCache* cache = thread_cache;
+  if (!cache || size - 1 >= kLargestObject) return nullptr;
+  void*& head = cache->heads[(size - 1) / kBlockAlignment];
+  if (!head) return nullptr;
+  cache->bytes -= object_size(size);
+  return std::exchange(head, *static_cast<void**>(head));
+}
+
+// False when the block is to go another way.
+inline bool keep(void* block, size_t size) noexcept {
+  ThreadCache* cache = thread_cache;
+  if (!cache || size - 1 >= kLargestObject || cache->bytes >= cache->most) return false;
+  void*& head = cache->heads[(size - 1) / kBlockAlignment];
+  *static_cast<void**>(block) = head;
+  head = block;
+  cache->bytes += object_size(size);
+  return true;
+}
+
 }  // namespace blocks
+
+inline void* allocate_block(size_t& bytes) noexcept {
+  if (void* block = blocks::take(bytes)) {
+    bytes = blocks::object_size(bytes);
+    return block;
+  }
+  return blocks::allocate_block_anew(bytes);
+}
+
+inline void free_block(void* block, size_t bytes) noexcept {
+  if (!blocks::keep(block, bytes)) blocks::free_block_anew(block, bytes);
+}
 
 inline void add_to_tally(int64_t bytes) noexcept {
   blocks::ThreadCache* cache = blocks::thread_cache;
@@ -75,27 +110,12 @@ inline void add_to_tally(int64_t bytes) noexcept {
 }
 
 inline void* allocate_object(size_t size) {
-  blocks::ThreadCache* cache = blocks::thread_cache;
-  if (cache && size - 1 < kLargestObject) {
-    void*& head = cache->heads[(size - 1) / kBlockAlignment];
-    if (head) {
-      cache->bytes -= blocks::object_size(size);
-      return std::exchange(head, *static_cast<void**>(head));
-    }
-  }
-  return blocks::allocate_object_anew(size);
+  void* object = blocks::take(size);
+  return object ? object : blocks::allocate_object_anew(size);
 }
 
 inline void free_object(void* object, size_t size) noexcept {
-  blocks::ThreadCache* cache = blocks::thread_cache;
-  if (cache && size - 1 < kLargestObject && object && cache->bytes < cache->most) {
-    void*& head = cache->heads[(size - 1) / kBlockAlignment];
-    *static_cast<void**>(object) = head;
-    head = object;
-    cache->bytes += blocks::object_size(size);
-    return;
-  }
-  blocks::free_object_anew(object, size);
+  if (object && !blocks::keep(object, size)) blocks::free_object_anew(object, size);
 }
 
 }  // namespace sm::util

@@ -81,5 +81,31 @@ TEST(BlockCache, ThreadsShareIt) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST(BlockCache, ObjectsOfEverySizeComeAlignedAndApart) {
+  for (const size_t size : {size_t{1}, size_t{64}, size_t{65}, kLargestObject, kLargestObject + 1}) {
+    void* first = allocate_object(size);
+    void* second = allocate_object(size);
+    EXPECT_NE(first, second);
+    for (void* object : {first, second}) {
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(object) % kBlockAlignment, 0u);
+      std::memset(object, 0x5a, size);
+      free_object(object, size);
+    }
+  }
+}
+
+TEST(BlockCache, TheTallyIsThatOfAllThreadsAlsoOfThoseThatEnded) {
+  const size_t before = tally();
+  add_to_tally(100);
+  std::thread([] { add_to_tally(1000); }).join();
+  std::thread([&] {
+    add_to_tally(-30);
+    EXPECT_EQ(tally(), before + 1070);
+  }).join();
+  EXPECT_EQ(tally(), before + 1070);
+  add_to_tally(-1070);
+  EXPECT_EQ(tally(), before);
+}
+
 }  // namespace
 }  // namespace sm::util

@@ -73,6 +73,17 @@ TEST(Ref, LeakLeavesTheReferenceToTheCaller) {
   EXPECT_EQ(ends, 1);
 }
 
+TEST(Ref, TheFirstReferenceIsCountedLikeAnyOther) {
+  int ends = 0;
+  {
+    const Ref<Counted> first = Ref<Counted>::first(new Counted(ends));
+    EXPECT_TRUE(first->unique());
+    const Ref<Counted> second = first;
+    EXPECT_FALSE(first->unique());
+  }
+  EXPECT_EQ(ends, 1);
+}
+
 TEST(Ref, OwnersOnManyThreadsEndItOnce) {
   int ends = 0;
   Ref<Counted> ref(new Counted(ends));
