@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "shumai/error.hpp"
+#include "shumai/gradients.hpp"
 #include "shumai/ops.hpp"
 #include "shumai/random.hpp"
 
