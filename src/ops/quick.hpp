@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/elementwise.hpp"
+#include "kernels/pointwise.hpp"
 #include "tensor/impl.hpp"
 
 // The shortest way through a pointwise op: few float32 elements that lie row by
@@ -11,7 +11,8 @@ namespace sm::ops {
 inline constexpr int64_t kQuickElements = 1024;
 
 inline bool is_quick(const TensorImpl& x) {
-  return x.dtype == DType::f32 && x.is_contiguous && !x.is_number && x.elements <= kQuickElements;
+  return x.dtype == DType::f32 && x.is_contiguous && !x.is_number && x.elements <= kQuickElements &&
+         x.elements < kernels::recording_threshold();
 }
 
 template <kernels::Binary kind>
