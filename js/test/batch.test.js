@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as sm from '../index.js'
-import { close } from './common.js'
+import { close, poll } from './common.js'
 
 function serve(t, model, update, options) {
   const server = sm.io.serve_model(model, update, { port: 0, ...options })
@@ -14,10 +14,11 @@ const step = async (url, x, target) => sm.loss.mse(await sm.io.remote_model(url)
 async function trained(t, batch, update) {
   const weight = sm.tensor([[1], [2]]).requireGrad()
   const xs = [sm.tensor([[1, 2]]), sm.tensor([[3, -1], [0, 1]]), sm.tensor([[0.5, 0.5]])]
-  let calls = 0
-  // The first call lets the others gather behind it.
+  // All requests are there before the first forward runs: with batches the later three are one, and without them all
+  // see the first weights.
+  let gathered
   const model = async (x) => {
-    if (++calls === 1) while (server.statistics().routes.forward.requests < 4) await new Promise((resolve) => setTimeout(resolve, 1))
+    await (gathered ??= poll(() => server.statistics().routes.forward.requests === 4, 'four requests'))
     return x.matmul(weight)
   }
   const server = serve(t, model, update, { batch })
