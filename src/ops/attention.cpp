@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/attention.hpp"
 #include "ops/common.hpp"
 #include "shumai/ops.hpp"
 
@@ -32,17 +33,21 @@ Tensor causal_mask(int64_t queries, int64_t keys) {
              unsqueeze(arange(0, static_cast<double>(queries), 1, DType::i64), -1));
 }
 
-// What a mask makes of the scores: -inf where it lets nothing through, or what it adds.
-Tensor masked_scores(const Tensor& scores, const Tensor& mask) {
-  Shape fits = scores.shape();
+void check_mask(const Shape& scores, const Tensor& mask) {
+  Shape fits = scores;
   try {
-    fits = broadcast(scores.shape(), mask.shape(), "attention");
+    fits = broadcast(scores, mask.shape(), "attention");
   } catch (const Error&) {
     fits = {};
   }
-  if (fits != scores.shape())
+  if (fits != scores)
     throw Error(ErrorCode::kShapeMismatch, "attention: a mask must broadcast to [..., L, S], which is " +
-                                               scores.shape().to_string() + ", got " + mask.shape().to_string());
+                                               scores.to_string() + ", got " + mask.shape().to_string());
+}
+
+// What a mask makes of the scores: -inf where it lets nothing through, or what it adds.
+Tensor masked_scores(const Tensor& scores, const Tensor& mask) {
+  check_mask(scores.shape(), mask);
   if (is_floating(mask.dtype())) return scores + converted(mask, scores.dtype());
   return where(mask, scores, constant(kNever, scores.dtype()));
 }
@@ -55,29 +60,93 @@ Tensor weights_of(const Tensor& scores, bool masked) {
   return where(some, softmax(where(some, scores, zero), -1), zero);
 }
 
-// softmax(Q K^T * scale) for the query and key of a row, in `dtype`.
-Tensor attention_weights_in(const Call& call, const Tensor& mask, DType dtype) {
-  const Tensor query = converted(call.in(0), dtype), key = converted(call.in(1), dtype);
-  const double given = call.number(1), size = static_cast<double>(std::max<int64_t>(query.size(-1), 1));
+double scale_of(double given, int64_t size) {
+  return given == 0 ? 1 / std::sqrt(static_cast<double>(std::max<int64_t>(size, 1))) : given;
+}
+
+// softmax(Q K^T * scale), with the graph; the mask may be undefined.
+Tensor weights_between(const Tensor& query, const Tensor& key, const Tensor& mask, bool causal, double scale) {
   // Scaling the query is the cheapest of the three places.
-  Tensor scores = matmul(query * (given == 0 ? 1 / std::sqrt(size) : given), swap_last(key));
-  if (call.flag(0)) scores = where(causal_mask(query.size(-2), key.size(-2)), scores, constant(kNever, scores.dtype()));
+  Tensor scores = matmul(query * scale, swap_last(key));
+  if (causal) scores = where(causal_mask(query.size(-2), key.size(-2)), scores, constant(kNever, scores.dtype()));
   if (mask.defined()) scores = masked_scores(scores, mask);
   return weights_of(scores, mask.defined());
 }
 
 Tensor attention_weights_forward(const Call& call) {
-  const DType dtype = floating_result(call.op, call.inputs.first(2));
+  const DType dtype = floating_result(call.op, call.inputs.first(2)), working = wide(dtype);
   check_shapes(call);
-  return converted(attention_weights_in(call, call.in(2), wide(dtype)), dtype);
+  const Tensor query = converted(call.in(0), working), key = converted(call.in(1), working);
+  const double scale = scale_of(call.number(1), query.size(-1));
+  return converted(weights_between(query, key, call.in(2), call.flag(0), scale), dtype);
+}
+
+// A mask as what it adds to the scores of `query` and `key`, a view of their shape.
+Tensor added_mask(const Tensor& mask, const Tensor& query, const Tensor& key) {
+  if (!mask.defined()) return mask;
+  Shape scores = query.shape();
+  scores[scores.size() - 1] = key.size(-2);
+  check_mask(scores, mask);
+  const Tensor plain = mask.detach();
+  return expand(is_floating(plain.dtype()) ? as_dtype(plain, DType::f32)
+                                           : where(plain, constant(0, DType::f32), constant(kNever, DType::f32)),
+                scores);
 }
 
 Tensor attention_forward(const Call& call) {
   const DType dtype = floating_result(call.op, call.inputs.first(3)), working = wide(dtype);
   check_shapes(call);
   check_value(call);
-  const Tensor weights = attention_weights_in(call, call.in(3), working);
-  return converted(matmul(weights, converted(call.in(2), working)), dtype);
+  const Tensor query = as_dtype(call.in(0), working), key = as_dtype(call.in(1), working);
+  const Tensor value = as_dtype(call.in(2), working), &mask = call.in(3);
+  const double scale = scale_of(call.number(1), query.size(-1));
+  if (kernels::attention_takes(query, key, value))
+    return as_dtype(kernels::attention({scale, call.flag(0)}, query, key, value, added_mask(mask, query, key)), dtype);
+  return as_dtype(matmul(weights_between(query, key, mask, call.flag(0), scale), value), dtype);
+}
+
+// The saved operands of a row of attention, in the dtype that it computes in.
+struct AttentionOperands {
+  const GradientCall& c;
+  DType working = wide(c.gradient.dtype());
+  Tensor gradient = converted(c.gradient, working);
+  Tensor query = converted(c.in(0), working), key = converted(c.in(1), working), value = converted(c.in(2), working);
+  Tensor mask = c.has(3) ? c.in(3) : Tensor();
+  bool causal = c.flag(0);
+  double scale = scale_of(c.number(1), query.size(-1));
+
+  Tensor weights() const { return weights_between(query, key, mask, causal, scale); }
+  // The gradient of the scores.
+  Tensor slopes() const {
+    const Tensor p = weights(), d = matmul(gradient, swap_last(value));
+    return p * (d - sum(d * p, -1, true));
+  }
+};
+
+Tensor attention_gradient(const GradientCall& c) {
+  const AttentionOperands x{c};
+  switch (c.index()) {
+    case 0:
+      return matmul(x.slopes(), x.key) * x.scale;
+    case 1:
+      return matmul(swap_last(x.slopes()), x.query) * x.scale;
+    case 2:
+      return matmul(swap_last(x.weights()), x.gradient);
+    default:
+      return x.slopes();
+  }
+}
+
+bool attention_joint(const GradientCall& c, std::span<Tensor> input_gradients) {
+  if (c.count() > 3 && c.wants(3)) return false;
+  const AttentionOperands x{c};
+  if (!kernels::attention_takes(x.query, x.key, x.value)) return false;
+  kernels::AttentionGradients out = kernels::attention_gradients({x.scale, x.causal}, x.gradient, x.query, x.key,
+                                                                 x.value, added_mask(x.mask, x.query, x.key));
+  if (c.wants(0)) input_gradients[0] = std::move(out.query);
+  if (c.wants(1)) input_gradients[1] = std::move(out.key);
+  if (c.wants(2)) input_gradients[2] = std::move(out.value);
+  return true;
 }
 
 // Element (row, key), where rows count through all queries of all batches; operands are of one batch shape, or of
@@ -146,7 +215,7 @@ std::span<const Op> attention_ops() {
               "scores. `causal` lets query i see the keys up to i. A query that sees no key gets zeros (Vaswani and "
               "others, 2017).",
        .forward = attention_forward,
-       .gradient = Gradient::composed(),
+       .gradient = Gradient({{kIn0 | kIn1 | kIn2 | kIn3, attention_gradient}}, attention_joint),
        .reference = attention_reference,
        .samples = {{{-2, 2}},
                    {{{Shape{3, 4}, Shape{5, 4}, Shape{5, 2}, Shape{3, 5}}, {false, 0.0}},

@@ -39,6 +39,9 @@ double flops_of(const Op& op, Inputs inputs, const Tensor& output) {
     return channels == 0 ? 0 : elements / static_cast<double>(channels);
   };
   if (op.name == "matmul" || op.name == "linear") return 2 * static_cast<double>(inputs[0]->size(-1)) * out;
+  if (op.name == "attention" && inputs[2]->size(-1) > 0)
+    return 2 * static_cast<double>(inputs[1]->size(-2)) *
+           (places(out, inputs[2]->size(-1)) * static_cast<double>(inputs[0]->size(-1)) + out);
   if (op.name == "conv2d") return 2 * in(1) * places(out, inputs[1]->size(0));
   if (op.name == "conv2d_input_gradient") return 2 * in(1) * places(in(0), inputs[1]->size(0));
   if (op.name == "conv2d_filter_gradient") return 2 * out * places(in(0), output.size(0));

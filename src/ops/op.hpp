@@ -85,6 +85,7 @@ class GradientCall {
   const Shape& shape(int i) const;      // of an input, always known
   DType dtype(int i) const;             // of an input, always known
   int index() const { return index_; }  // the input whose gradient is asked for
+  bool has(int i) const;                // whether an optional input was given, and saved
   bool wants(int i) const;              // whether anything needs the gradient of an input
   // Whether an input is a matrix that lies column by column, as a transposed weight does. Its gradient had better, too:
   // what transposes it back is then contiguous.

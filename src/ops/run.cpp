@@ -182,6 +182,7 @@ Tensor GradientCall::out() const {
 
 const Shape& GradientCall::shape(int i) const { return node_.slots()[i].shape; }
 DType GradientCall::dtype(int i) const { return node_.slots()[i].dtype; }
+bool GradientCall::has(int i) const { return i < count() && node_.slots()[i].saved.defined(); }
 bool GradientCall::wants(int i) const { return node_.edges()[static_cast<size_t>(i)].needed(); }
 bool GradientCall::is_transposed(int i) const { return node_.slots()[i].transposed; }
 int GradientCall::count() const { return static_cast<int>(node_.count_); }

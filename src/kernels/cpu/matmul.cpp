@@ -10,6 +10,7 @@
 
 #include "kernels/copy.hpp"
 #include "kernels/cpu/onednn.hpp"
+#include "kernels/cpu/product.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/types.hpp"
 #include "shumai/error.hpp"
@@ -232,14 +233,7 @@ void product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, floa
   constexpr int64_t kTiny = 256, kSmall = 1024;
   if (m * n * k <= kTiny) return tiny_product(m, n, k, a, b, c, c_row);
   if (m * n * k <= kSmall && b.column == 1 && n >= 4) return small_product(m, n, k, a, b, c, c_row);
-  const BlasMatrix left = blas_matrix(m, k, a.row, a.column, false);
-  // A column is read several times faster as a row.
-  const BlasMatrix right = blas_matrix(k, n, b.row, b.column, n == 1);
-  const OneThread guard;
-  const dnnl_status_t status = dnnl_sgemm(left.transposed, right.transposed, m, n, k, 1.0f, a.data, left.leading,
-                                          b.data, right.leading, 0.0f, c, c_row);
-  if (status != dnnl_success)
-    throw Error(ErrorCode::kInternal, "matmul: oneDNN failed with status " + std::to_string(status));
+  multiply_add(m, n, k, 1, {a.data, a.row, a.column}, {b.data, b.row, b.column}, 0, c, c_row);
 }
 
 template <class U>
@@ -346,6 +340,18 @@ Tensor readable_tensor(const Tensor& x) {
 }
 
 }  // namespace
+
+void multiply_add(int64_t m, int64_t n, int64_t k, float alpha, Matrix a, Matrix b, float beta, float* c,
+                  int64_t c_row) {
+  const BlasMatrix left = blas_matrix(m, k, a.row, a.column, false);
+  // A column is read several times faster as a row.
+  const BlasMatrix right = blas_matrix(k, n, b.row, b.column, n == 1);
+  const OneThread guard;
+  const dnnl_status_t status = dnnl_sgemm(left.transposed, right.transposed, m, n, k, alpha, a.data, left.leading,
+                                          b.data, right.leading, beta, c, c_row);
+  if (status != dnnl_success)
+    throw Error(ErrorCode::kInternal, "matmul: oneDNN failed with status " + std::to_string(status));
+}
 
 Tensor matmul(const Tensor& a, const Tensor& b, const Tensor& bias) {
   assert(a.dtype() == b.dtype() && (!bias.defined() || bias.dtype() == a.dtype()));

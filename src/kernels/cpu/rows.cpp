@@ -42,9 +42,13 @@ Tensor by_rows(const Member& member, const Operands&... operands) {
   const int64_t size = first.ndim() == 0 ? 1 : first.size(-1);
   with_row_type(first.dtype(), [&](auto type) {
     using T = typename decltype(type)::type;
-    each_rows(out.elements() / size, size, [&](int64_t row, int64_t count) {
-      member(type)((operands.impl()->template as<T>() + row * size)..., out.impl()->as<T>() + row * size, count, size);
-    });
+    const auto run = [&](T* into, const auto*... from) {
+      each_rows(out.elements() / size, size, [&](int64_t row, int64_t count) {
+        member(type)((from + row * size)..., into + row * size, count, size);
+      });
+    };
+    // Elements that are still to be computed are computed here, not in the threads.
+    run(out.impl()->as<T>(), operands.impl()->template as<T>()...);
   });
   return out;
 }
@@ -88,10 +92,11 @@ Tensor normalized_rows(const RowNorm& norm, const Tensor& given, const Tensor& w
   if (out.elements() == 0) return out;
   with_row_type(x.dtype(), [&](auto type) {
     using T = typename decltype(type)::type;
+    const T *from = data_of<T>(x), *scale = data_of<T>(w), *shift = data_of<T>(b);
+    T* to = data_of<T>(out);
     each_rows(x.elements() / norm.size, norm.size, [&](int64_t row, int64_t count) {
       const int64_t at = row * norm.size;
-      simd::row_kernels<T>().normalize({norm.size, norm.epsilon, norm.centre}, x.impl()->as<T>() + at, data_of<T>(w),
-                                       data_of<T>(b), out.impl()->as<T>() + at, count);
+      simd::row_kernels<T>().normalize({norm.size, norm.epsilon, norm.centre}, from + at, scale, shift, to + at, count);
     });
   });
   return out;
@@ -107,17 +112,18 @@ RowNormGradients normalized_rows_gradients(const RowNorm& norm, const Tensor& gr
   const int64_t rows = norm.size == 0 ? 0 : x.elements() / norm.size;
   with_row_type(x.dtype(), [&](auto type) {
     using T = typename decltype(type)::type;
+    const T *slope = data_of<T>(g), *from = data_of<T>(x), *scale = data_of<T>(w);
+    T* to = data_of<T>(out.x);
     std::vector<simd::RowStats<T>> stats(wants_weight ? static_cast<size_t>(rows) : 0);
     if (wants_x || wants_weight)
       each_rows(rows, norm.size, [&](int64_t row, int64_t count) {
         const int64_t at = row * norm.size;
-        simd::row_kernels<T>().normalize_gradient(
-            {norm.size, norm.epsilon, norm.centre}, g.impl()->as<T>() + at, x.impl()->as<T>() + at, data_of<T>(w),
-            wants_x ? out.x.impl()->as<T>() + at : nullptr, wants_weight ? stats.data() + row : nullptr, count);
+        simd::row_kernels<T>().normalize_gradient({norm.size, norm.epsilon, norm.centre}, slope + at, from + at, scale,
+                                                  to ? to + at : nullptr, wants_weight ? stats.data() + row : nullptr,
+                                                  count);
       });
     const simd::Columns all{rows, norm.size, 0, norm.size};
-    const T* slope = g.impl()->as<T>();
-    if (wants_weight) sum_columns<T>(all, slope, x.impl()->as<T>(), stats.data(), out.weight.impl()->as<T>());
+    if (wants_weight) sum_columns<T>(all, slope, from, stats.data(), out.weight.impl()->as<T>());
     if (wants_bias) sum_columns<T>(all, slope, nullptr, nullptr, out.bias.impl()->as<T>());
   });
   return out;
