@@ -17,8 +17,10 @@ constexpr int64_t kChains = 12;
 void fma(int64_t rounds) {
   const hn::ScalableTag<float> d;
   const auto scale = hn::Set(d, 0.5f), step = hn::Set(d, 1.0f);
-  auto s0 = step, s1 = step, s2 = step, s3 = step, s4 = step, s5 = step;
-  auto s6 = step, s7 = step, s8 = step, s9 = step, s10 = step, s11 = step;
+  // The compiler would merge chains that begin alike.
+  const auto first = [&](int chain) { return hn::Iota(d, static_cast<float>(chain)); };
+  auto s0 = first(0), s1 = first(1), s2 = first(2), s3 = first(3), s4 = first(4), s5 = first(5);
+  auto s6 = first(6), s7 = first(7), s8 = first(8), s9 = first(9), s10 = first(10), s11 = first(11);
   for (int64_t i = 0; i < rounds; ++i) {
     s0 = hn::MulAdd(s0, scale, step), s1 = hn::MulAdd(s1, scale, step), s2 = hn::MulAdd(s2, scale, step);
     s3 = hn::MulAdd(s3, scale, step), s4 = hn::MulAdd(s4, scale, step), s5 = hn::MulAdd(s5, scale, step);
