@@ -32,7 +32,7 @@ constexpr bool kCaches = true;
 
 constexpr size_t kLarge = 64 * 1024;  // from here on, shared by all threads
 constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kHuge = 2 * kHugePage;   // from here on, in huge pages where the system has them
+constexpr size_t kHuge = kHugePage;       // from here on, in huge pages where the system has them
 constexpr size_t kFine = kLargestObject;  // up to here, sizes are multiples of the alignment
 
 // Eight sizes from one power of two to the next, so that at most an eighth is wasted.
@@ -114,11 +114,12 @@ SharedCache& shared_cache() {
   return *instance;
 }
 
-// Each first touch of a page costs as much as copying two, so a page should be large.
-void ask_for_huge_pages(void* block, size_t bytes) noexcept {
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(block) + kHugePage - 1) / kHugePage * kHugePage;
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(block) + bytes) / kHugePage * kHugePage;
-  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+// Each first touch of a page costs as much as copying two, and a product reads more pages than have room in the
+// processor's tables: so pages should be large. The system has them for whole ones alone.
+void* allocate_huge(size_t bytes) noexcept {
+  void* block = std::aligned_alloc(kHugePage, bytes);
+  if (block) ::madvise(block, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return block;
 }
 
 void* take_shared(size_t bytes) noexcept {
@@ -158,9 +159,7 @@ void* blocks::allocate_block_anew(size_t& bytes) noexcept {
   } else if (kCaches) {
     if (void* block = take_shared(bytes)) return block;
   }
-  void* block = std::aligned_alloc(kBlockAlignment, bytes);
-  if (block && bytes >= kHuge) ask_for_huge_pages(block, bytes);
-  return block;
+  return bytes >= kHuge ? allocate_huge(bytes) : std::aligned_alloc(kBlockAlignment, bytes);
 }
 
 void blocks::free_block_anew(void* block, size_t bytes) noexcept {
