@@ -37,85 +37,47 @@ inline int64_t broadcast_stride(const Operand& x, const Shape& shape, int axis) 
   return mine < 0 || x.shape[mine] == 1 ? 0 : x.strides[mine] * x.size;
 }
 
-// Writes the loop over one axis, where that is easily seen to be enough.
+// The last operand is of `shape`. N is 2, 3 or 4.
 template <int N>
-bool make_one_axis(const std::array<Operand, N>& operands, const Shape& shape, Loop<N>& loop) {
-  const int64_t n = operands[N - 1].elements;
-  for (int k = 0; k < N; ++k) {
-    const Operand& x = operands[k];
-    loop.base[k] = x.base;
-    if (x.is_contiguous && x.shape == shape)
-      loop.strides[k] = Dims(x.size);
-    else if (x.elements == 1)
-      loop.strides[k] = Dims(0);
-    else
-      return false;
-  }
-  loop.sizes = Dims(n);
-  return true;
-}
+Loop<N> make_loop(const std::array<Operand, N>& operands, const Shape& shape);
 
-// The last operand is of `shape`.
+namespace detail {
 template <int N>
-Loop<N> make_loop(const std::array<Operand, N>& operands, const Shape& shape) {
-  Loop<N> loop{{}, {}, {}};
-  if (make_one_axis<N>(operands, shape, loop)) return loop;
-  loop.sizes = Dims(1, 1);
-  for (int k = 0; k < N; ++k) {
-    loop.base[k] = operands[k].base;
-    loop.strides[k] = Dims(1, operands[k].size);
-  }
-  // `last` is the axis being grown, at the end of the lists, which are reversed below.
-  int count = 0;
-  for (int axis = shape.size() - 1; axis >= 0; --axis) {
-    if (shape[axis] == 1) continue;
-    std::array<int64_t, N> step;
-    bool joins = count > 0;
-    for (int k = 0; k < N; ++k) {
-      step[k] = broadcast_stride(operands[k], shape, axis);
-      joins = joins && step[k] == loop.strides[k][count - 1] * loop.sizes[count - 1];
-    }
-    if (joins) {
-      loop.sizes[count - 1] *= shape[axis];
-      continue;
-    }
-    if (count == loop.sizes.size()) {
-      loop.sizes.push_back(0);
-      for (Dims& strides : loop.strides) strides.push_back(0);
-    }
-    loop.sizes[count] = shape[axis];
-    for (int k = 0; k < N; ++k) loop.strides[k][count] = step[k];
-    ++count;
-  }
-  for (int i = 0, j = loop.sizes.size() - 1; i < j; ++i, --j) {
-    std::swap(loop.sizes[i], loop.sizes[j]);
-    for (Dims& strides : loop.strides) std::swap(strides[i], strides[j]);
-  }
-  return loop;
-}
+using RunFunction = void (*)(const void* function, const std::array<char*, N>& at, const std::array<int64_t, N>& step,
+                             int64_t n);
+template <int N>
+void run_loop(const Loop<N>& loop, RunFunction<N> call, const void* function);
+}  // namespace detail
 
 // Calls inner(pointers, byte strides, n) for each run along the last axis.
 template <int N, class Inner>
-void run_loop(const Loop<N>& loop, Inner&& inner) {
-  const int last = loop.sizes.size() - 1;
-  std::array<int64_t, N> step;
-  for (int k = 0; k < N; ++k) step[k] = loop.strides[k][last];
-  std::array<char*, N> at = loop.base;
-  int64_t outer = 1;
-  for (int axis = 0; axis < last; ++axis) outer *= loop.sizes[axis];
-  if (outer == 0 || loop.sizes[last] == 0) return;
-  Dims index;
-  if (last > 0) index = Dims(last, 0);
-  for (int64_t i = 0;;) {
-    inner(at, step, loop.sizes[last]);
-    if (++i == outer) return;
-    for (int axis = last - 1; axis >= 0; --axis) {
-      for (int k = 0; k < N; ++k) at[k] += loop.strides[k][axis];
-      if (++index[axis] < loop.sizes[axis]) break;
-      for (int k = 0; k < N; ++k) at[k] -= loop.strides[k][axis] * loop.sizes[axis];
-      index[axis] = 0;
-    }
-  }
+void run_loop(const Loop<N>& loop, const Inner& inner) {
+  detail::run_loop<N>(
+      loop,
+      [](const void* function, const std::array<char*, N>& at, const std::array<int64_t, N>& step, int64_t n) {
+        (*static_cast<const Inner*>(function))(at, step, n);
+      },
+      &inner);
 }
+
+// Goes through all positions of all axes but the last. The lists must outlive it.
+class Positions {
+ public:
+  Positions(const char* base, const Dims& sizes, const Dims& strides);
+  const char* at() const { return at_; }  // null at the end
+  void advance() {
+    if (index_.empty())
+      at_ = nullptr;
+    else
+      step();
+  }
+
+ private:
+  void step();
+
+  const char* at_;
+  const Dims &sizes_, &strides_;
+  Dims index_;
+};
 
 }  // namespace sm::kernels

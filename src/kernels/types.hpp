@@ -12,6 +12,11 @@ namespace sm::kernels {
 template <class T>
 using Compute = std::conditional_t<std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>, float, T>;
 
+// For an integer the unsigned one of its size, whose code it shares where signs don't matter; any other T itself.
+template <class T>
+using Bits = typename std::conditional_t<std::is_integral_v<T> && !std::is_same_v<T, bool>, std::make_unsigned<T>,
+                                         std::type_identity<T>>::type;
+
 template <class To, class From>
 inline To convert(From value) {
   if constexpr (std::is_same_v<To, From>)

@@ -99,7 +99,7 @@ std::vector<Sample> cases_with(std::vector<Attr> attrs) {
   return cases;
 }
 
-std::vector<Op> clipped_rows() {
+[[gnu::cold]] std::vector<Op> clipped_rows() {
   const Arg x = tensor_arg("tensor");
   return {
       {.name = "relu6",
@@ -150,7 +150,7 @@ std::vector<Op> clipped_rows() {
   };
 }
 
-std::vector<Op> smooth_rows() {
+[[gnu::cold]] std::vector<Op> smooth_rows() {
   const Arg x = tensor_arg("tensor");
   return {
       {.name = "leaky_relu",

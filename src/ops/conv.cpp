@@ -290,7 +290,7 @@ std::vector<Arg> with(std::vector<Arg> first, const std::vector<Arg>& more) {
   return first;
 }
 
-std::vector<Op> conv_rows() {
+[[gnu::cold]] std::vector<Op> conv_rows() {
   const std::vector<Arg> conv_args = {dims_arg("stride", {1, 1}), dims_arg("padding", {0, 0}),
                                       dims_arg("dilation", {1, 1}), int_arg("groups", 1)};
   return {
@@ -334,7 +334,7 @@ std::vector<Op> conv_rows() {
   };
 }
 
-std::vector<Op> pool_rows() {
+[[gnu::cold]] std::vector<Op> pool_rows() {
   using enum PoolOperand;
   const std::vector<Arg> pool_args = {dims_arg("kernel"), dims_arg("stride", Dims()), dims_arg("padding", {0, 0})};
   const InputRule constant_rule{};

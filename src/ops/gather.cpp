@@ -230,7 +230,7 @@ std::vector<Sample> scatter_cases() {
           {{Shape{4}, Shape{0}, Shape{0}}, {int64_t{0}}}};
 }
 
-std::vector<Op> gather_rows() {
+[[gnu::cold]] std::vector<Op> gather_rows() {
   const std::vector<Range> ranges = {{-2, 2}, {-4, 4, true}, {-2, 2}};
   const std::vector<Arg> scatter_args = {tensor_arg("tensor"), index_arg("indices"), tensor_arg("values"),
                                          int_arg("axis", 0)};
@@ -288,7 +288,7 @@ std::vector<Op> gather_rows() {
   };
 }
 
-std::vector<Op> mask_rows() {
+[[gnu::cold]] std::vector<Op> mask_rows() {
   return {
       {.name = "masked_select",
        .js = "maskedSelect",

@@ -112,7 +112,7 @@ RefArray take_gradient_reference(const RefCall& c) {
   return out;
 }
 
-std::vector<Op> take_rows() {
+[[gnu::cold]] std::vector<Op> take_rows() {
   return {
       {.name = "take",
        .js = "take",
@@ -166,7 +166,7 @@ std::vector<Op> take_rows() {
   };
 }
 
-std::vector<Op> one_hot_rows() {
+[[gnu::cold]] std::vector<Op> one_hot_rows() {
   return {
       {.name = "one_hot",
        .js = "oneHot",

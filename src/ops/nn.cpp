@@ -269,7 +269,7 @@ RefArray dropout_reference(const RefCall& c) {
   return out;
 }
 
-std::vector<Op> norm_rows() {
+[[gnu::cold]] std::vector<Op> norm_rows() {
   const Arg x = tensor_arg("tensor"), weight = optional_tensor_arg("weight"), bias = optional_tensor_arg("bias"),
             epsilon = float_arg("epsilon", 1e-5);
   const std::vector<Sample> rows = {

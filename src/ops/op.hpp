@@ -231,28 +231,28 @@ std::span<const Op* const> table();
 // Throws Error (kNotFound). The pointer lives for ever.
 const Op& find(std::string_view name);
 
-// The rows of each family; table() joins them.
-std::span<const Op> make_ops();
-std::span<const Op> unary_ops();
-std::span<const Op> activation_ops();
-std::span<const Op> binary_ops();
-std::span<const Op> compare_ops();
-std::span<const Op> reduce_ops();
-std::span<const Op> softmax_ops();
-std::span<const Op> shape_ops();
-std::span<const Op> matmul_ops();
-std::span<const Op> conv_ops();
-std::span<const Op> index_ops();
-std::span<const Op> window_ops();
-std::span<const Op> gather_ops();
-std::span<const Op> sort_ops();
-std::span<const Op> scan_ops();
-std::span<const Op> rearrange_ops();
-std::span<const Op> nn_ops();
-std::span<const Op> random_ops();
-std::span<const Op> conv1d_ops();
-std::span<const Op> linalg_ops();
-std::span<const Op> einsum_ops();
-std::span<const Op> attention_ops();
+// The rows of each family; table() joins them. Cold: they run once, so their code had better be small than fast.
+[[gnu::cold]] std::span<const Op> make_ops();
+[[gnu::cold]] std::span<const Op> unary_ops();
+[[gnu::cold]] std::span<const Op> activation_ops();
+[[gnu::cold]] std::span<const Op> binary_ops();
+[[gnu::cold]] std::span<const Op> compare_ops();
+[[gnu::cold]] std::span<const Op> reduce_ops();
+[[gnu::cold]] std::span<const Op> softmax_ops();
+[[gnu::cold]] std::span<const Op> shape_ops();
+[[gnu::cold]] std::span<const Op> matmul_ops();
+[[gnu::cold]] std::span<const Op> conv_ops();
+[[gnu::cold]] std::span<const Op> index_ops();
+[[gnu::cold]] std::span<const Op> window_ops();
+[[gnu::cold]] std::span<const Op> gather_ops();
+[[gnu::cold]] std::span<const Op> sort_ops();
+[[gnu::cold]] std::span<const Op> scan_ops();
+[[gnu::cold]] std::span<const Op> rearrange_ops();
+[[gnu::cold]] std::span<const Op> nn_ops();
+[[gnu::cold]] std::span<const Op> random_ops();
+[[gnu::cold]] std::span<const Op> conv1d_ops();
+[[gnu::cold]] std::span<const Op> linalg_ops();
+[[gnu::cold]] std::span<const Op> einsum_ops();
+[[gnu::cold]] std::span<const Op> attention_ops();
 
 }  // namespace sm::ops

@@ -346,7 +346,7 @@ std::vector<Sample> triangle_cases() {
           {{Shape{2, 2, 0}}, {int64_t{0}}}};
 }
 
-std::vector<Op> moving_rows() {
+[[gnu::cold]] std::vector<Op> moving_rows() {
   return {
       {.name = "tile",
        .js = "tile",
@@ -427,7 +427,7 @@ std::vector<Op> moving_rows() {
   };
 }
 
-std::vector<Op> diagonal_rows() {
+[[gnu::cold]] std::vector<Op> diagonal_rows() {
   const Samples triangles{{{-2, 2}}, triangle_cases()};
   const std::vector<Arg> triangle_args = {tensor_arg("tensor"), int_arg("diagonal", 0)};
   const std::vector<Arg> axes = {int_arg("offset", 0), int_arg("axis1", 0), int_arg("axis2", 1)};

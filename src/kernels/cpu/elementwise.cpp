@@ -257,15 +257,39 @@ void binary_special(Binary kind, const Tensor& a, const Tensor& b, const Tensor&
   }
 }
 
+// False for functions that depend on signs.
+template <class U>
+bool binary_unsigned(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+  switch (kind) {
+    case Binary::kAdd:
+      map2<U, U>(a, b, out, [](U x, U y) { return wrap(x, y, [](auto p, auto q) { return p + q; }); });
+      return true;
+    case Binary::kSub:
+      map2<U, U>(a, b, out, [](U x, U y) { return wrap(x, y, [](auto p, auto q) { return p - q; }); });
+      return true;
+    case Binary::kMul:
+      map2<U, U>(a, b, out, [](U x, U y) { return wrap(x, y, [](auto p, auto q) { return p * q; }); });
+      return true;
+    case Binary::kBitwiseAnd:
+      map2<U, U>(a, b, out, [](U x, U y) { return static_cast<U>(x & y); });
+      return true;
+    case Binary::kBitwiseOr:
+      map2<U, U>(a, b, out, [](U x, U y) { return static_cast<U>(x | y); });
+      return true;
+    case Binary::kBitwiseXor:
+      map2<U, U>(a, b, out, [](U x, U y) { return static_cast<U>(x ^ y); });
+      return true;
+    case Binary::kLShift:
+      map2<U, U>(a, b, out, [](U x, U y) { return shift_left(x, y); });
+      return true;
+    default:
+      return false;
+  }
+}
+
 template <class T>
 void binary_integer(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
   switch (kind) {
-    case Binary::kAdd:
-      return map2<T, T>(a, b, out, [](T x, T y) { return wrap(x, y, [](auto p, auto q) { return p + q; }); });
-    case Binary::kSub:
-      return map2<T, T>(a, b, out, [](T x, T y) { return wrap(x, y, [](auto p, auto q) { return p - q; }); });
-    case Binary::kMul:
-      return map2<T, T>(a, b, out, [](T x, T y) { return wrap(x, y, [](auto p, auto q) { return p * q; }); });
     case Binary::kMod:
       return map2<T, T>(a, b, out, [](T x, T y) { return modulo(x, y); });
     case Binary::kPower:
@@ -277,22 +301,6 @@ void binary_integer(Binary kind, const Tensor& a, const Tensor& b, const Tensor&
       return map2<T, T>(a, b, out, [](T x, T y) { return x > y ? x : y; });
     case Binary::kMinimum:
       return map2<T, T>(a, b, out, [](T x, T y) { return x < y ? x : y; });
-    default:
-      return;
-  }
-}
-
-template <class T>
-void binary_bits(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
-  switch (kind) {
-    case Binary::kBitwiseAnd:
-      return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x & y); });
-    case Binary::kBitwiseOr:
-      return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x | y); });
-    case Binary::kBitwiseXor:
-      return map2<T, T>(a, b, out, [](T x, T y) { return static_cast<T>(x ^ y); });
-    case Binary::kLShift:
-      return map2<T, T>(a, b, out, [](T x, T y) { return shift_left(x, y); });
     case Binary::kRShift:
       return map2<T, T>(a, b, out, [](T x, T y) { return shift_right(x, y); });
     default:
@@ -300,13 +308,33 @@ void binary_bits(Binary kind, const Tensor& a, const Tensor& b, const Tensor& ou
   }
 }
 
+// False for comparisons that depend on signs.
+template <class U>
+bool compare_unsigned(Compare kind, const Tensor& a, const Tensor& b, const Tensor& out) {
+  switch (kind) {
+    case Compare::kEq:
+      map2<U, bool>(a, b, out, [](U x, U y) { return x == y; });
+      return true;
+    case Compare::kNeq:
+      map2<U, bool>(a, b, out, [](U x, U y) { return x != y; });
+      return true;
+    case Compare::kLogicalAnd:
+      map2<U, bool>(a, b, out, [](U x, U y) { return x != U(0) && y != U(0); });
+      return true;
+    case Compare::kLogicalOr:
+      map2<U, bool>(a, b, out, [](U x, U y) { return x != U(0) || y != U(0); });
+      return true;
+    case Compare::kLogicalXor:
+      map2<U, bool>(a, b, out, [](U x, U y) { return (x != U(0)) != (y != U(0)); });
+      return true;
+    default:
+      return false;
+  }
+}
+
 template <class T>
 void compare_integers(Compare kind, const Tensor& a, const Tensor& b, const Tensor& out) {
   switch (kind) {
-    case Compare::kEq:
-      return map2<T, bool>(a, b, out, [](T x, T y) { return x == y; });
-    case Compare::kNeq:
-      return map2<T, bool>(a, b, out, [](T x, T y) { return x != y; });
     case Compare::kLt:
       return map2<T, bool>(a, b, out, [](T x, T y) { return x < y; });
     case Compare::kLte:
@@ -315,12 +343,8 @@ void compare_integers(Compare kind, const Tensor& a, const Tensor& b, const Tens
       return map2<T, bool>(a, b, out, [](T x, T y) { return x > y; });
     case Compare::kGte:
       return map2<T, bool>(a, b, out, [](T x, T y) { return x >= y; });
-    case Compare::kLogicalAnd:
-      return map2<T, bool>(a, b, out, [](T x, T y) { return x != T(0) && y != T(0); });
-    case Compare::kLogicalOr:
-      return map2<T, bool>(a, b, out, [](T x, T y) { return x != T(0) || y != T(0); });
-    case Compare::kLogicalXor:
-      return map2<T, bool>(a, b, out, [](T x, T y) { return (x != T(0)) != (y != T(0)); });
+    default:
+      return;
   }
 }
 
@@ -329,7 +353,7 @@ void compare_as(Compare kind, const Tensor& a, const Tensor& b, const Tensor& ou
   if constexpr (!std::is_integral_v<T>) {
     const auto map = map_of<Compute<T>>(kind, Fixed::kNone);
     map_blocks<T, bool, 2>(map, {operand(a), operand(b), operand(out)}, out.shape());
-  } else {
+  } else if (!compare_unsigned<Bits<T>>(kind, a, b, out)) {
     compare_integers<T>(kind, a, b, out);
   }
 }
@@ -361,8 +385,7 @@ void binary(Binary kind, const Tensor& a, const Tensor& b, const Tensor& out) {
   with_type(out.dtype(), [&](auto type) {
     using T = typename decltype(type)::type;
     if constexpr (std::is_integral_v<T>) {
-      if (kind >= Binary::kBitwiseAnd) return binary_bits<T>(kind, a, b, out);
-      binary_integer<T>(kind, a, b, out);
+      if (!binary_unsigned<Bits<T>>(kind, a, b, out)) binary_integer<T>(kind, a, b, out);
     } else {
       if constexpr (std::is_floating_point_v<T>)
         if (map_whole<T>(kind, a, b, out)) return;

@@ -48,26 +48,6 @@ Split split_axes(const Tensor& x, const Dims& axes) {
   return split;
 }
 
-// Calls f(pointer) for each position of all axes but the last.
-template <class F>
-void for_outer(const char* base, const Dims& sizes, const Dims& strides, F f) {
-  const int last = sizes.size() - 1;
-  for (int64_t size : sizes)
-    if (size == 0) return;
-  Dims index(last, 0);
-  while (true) {
-    f(base);
-    int axis = last - 1;
-    for (; axis >= 0; --axis) {
-      base += strides[axis];
-      if (++index[axis] < sizes[axis]) break;
-      base -= strides[axis] * sizes[axis];
-      index[axis] = 0;
-    }
-    if (axis < 0) return;
-  }
-}
-
 template <class T>
 struct Sum {
   using C = Compute<T>;
@@ -84,15 +64,19 @@ struct Sum {
 
   static void run(Acc& acc, const char* at, int64_t step, int64_t n) {
     if constexpr (std::is_floating_point_v<T>) {
-      if (step == sizeof(T)) return run_blocks(acc, reinterpret_cast<const T*>(at), n);
+      if (step == sizeof(T)) {
+        acc += sum_of(reinterpret_cast<const T*>(at), n);
+        return;
+      }
     }
     for (int64_t i = 0; i < n; ++i, at += step) add(acc, *reinterpret_cast<const T*>(at));
   }
 
   // Sixteen independent lanes vectorise; 512 elements a block keep each lane's error small.
-  static void run_blocks(Acc& acc, const T* x, int64_t n) {
+  static Acc sum_of(const T* x, int64_t n) {
     constexpr int kLanes = 16;
     constexpr int64_t kBlock = 512;
+    Acc acc = 0;
     while (n >= kLanes) {
       const int64_t rounds = std::min(n, kBlock) / kLanes;
       T lane[kLanes] = {};
@@ -102,6 +86,7 @@ struct Sum {
       n -= rounds * kLanes;
     }
     for (; n > 0; --n) acc += static_cast<Acc>(*x++);
+    return acc;
   }
 };
 
@@ -166,37 +151,42 @@ struct Logic {
 
 // NaN that is already in acc must stay: `value > NaN` is false, so it does.
 template <class T, class R, class Rule>
-void reduce_rows(const Split& s, const char* base, R* out) {
+void reduce_rows(const Split& s, const char* base, char* bytes) {
+  R* out = reinterpret_cast<R*>(bytes);
   const int inner = s.kept_sizes.size() - 1;
   const int last = s.reduced_sizes.size() - 1;
-  for_outer(base, s.kept_sizes, s.kept_strides, [&](const char* row) {
+  for (Positions kept(base, s.kept_sizes, s.kept_strides); kept.at(); kept.advance()) {
+    const char* row = kept.at();
     for (int64_t j = 0; j < s.kept_sizes[inner]; ++j, row += s.kept_strides[inner]) {
       typename Rule::Acc acc = Rule::start();
-      for_outer(row, s.reduced_sizes, s.reduced_strides,
-                [&](const char* at) { Rule::run(acc, at, s.reduced_strides[last], s.reduced_sizes[last]); });
+      for (Positions reduced(row, s.reduced_sizes, s.reduced_strides); reduced.at(); reduced.advance())
+        Rule::run(acc, reduced.at(), s.reduced_strides[last], s.reduced_sizes[last]);
       *out++ = Rule::finish(acc);
     }
-  });
+  }
 }
 
 // The kept axis is the contiguous one: a block of its columns is reduced together.
 template <class T, class R, class Rule>
-void reduce_columns(const Split& s, const char* base, R* out) {
+void reduce_columns(const Split& s, const char* base, char* bytes) {
+  R* out = reinterpret_cast<R*>(bytes);
   constexpr int64_t kColumns = 64;
   const int inner = s.kept_sizes.size() - 1;
   const int last = s.reduced_sizes.size() - 1;
-  for_outer(base, s.kept_sizes, s.kept_strides, [&](const char* row) {
+  for (Positions kept(base, s.kept_sizes, s.kept_strides); kept.at(); kept.advance()) {
+    const char* row = kept.at();
     for (int64_t j = 0; j < s.kept_sizes[inner]; j += kColumns, row += kColumns * sizeof(T)) {
       const int64_t columns = std::min(kColumns, s.kept_sizes[inner] - j);
       typename Rule::Acc acc[kColumns];
       for (auto& value : acc) value = Rule::start();
-      for_outer(row, s.reduced_sizes, s.reduced_strides, [&](const char* at) {
+      for (Positions reduced(row, s.reduced_sizes, s.reduced_strides); reduced.at(); reduced.advance()) {
+        const char* at = reduced.at();
         for (int64_t i = 0; i < s.reduced_sizes[last]; ++i, at += s.reduced_strides[last])
           for (int64_t c = 0; c < columns; ++c) Rule::add(acc[c], reinterpret_cast<const T*>(at)[c]);
-      });
+      }
       for (int64_t c = 0; c < columns; ++c) *out++ = Rule::finish(acc[c]);
     }
-  });
+  }
 }
 
 int64_t product(const Dims& sizes) {
@@ -205,23 +195,30 @@ int64_t product(const Dims& sizes) {
   return count;
 }
 
-template <class T, class R, class Rule>
-void reduce_with(const Split& s, const char* base, R* out) {
+// A rule's two ways through memory.
+struct Ways {
+  int64_t in_size, out_size;  // of an element
+  void (*rows)(const Split& s, const char* base, char* out);
+  void (*columns)(const Split& s, const char* base, char* out);
+};
+
+void reduce_in_parallel(const Ways& way, const Split& s, const char* base, char* out) {
   constexpr int64_t kGrain = 1 << 15;  // elements that are worth waking a thread for
   const int inner = s.kept_sizes.size() - 1;
-  const bool columns = s.kept_strides[inner] == sizeof(T) && s.kept_sizes[inner] >= 4 &&
-                       s.reduced_strides[s.reduced_sizes.size() - 1] != sizeof(T);
+  const bool columns = s.kept_strides[inner] == way.in_size && s.kept_sizes[inner] >= 4 &&
+                       s.reduced_strides[s.reduced_sizes.size() - 1] != way.in_size;
   const int64_t kept = product(s.kept_sizes) / s.kept_sizes[0];
   const int64_t work = std::max<int64_t>(1, kept * product(s.reduced_sizes));
   parallel_for(s.kept_sizes[0], std::max<int64_t>(1, kGrain / work), [&](int64_t begin, int64_t end) {
     Split part = s;
     part.kept_sizes[0] = end - begin;
-    const char* from = base + begin * s.kept_strides[0];
-    if (columns)
-      reduce_columns<T, R, Rule>(part, from, out + begin * kept);
-    else
-      reduce_rows<T, R, Rule>(part, from, out + begin * kept);
+    (columns ? way.columns : way.rows)(part, base + begin * s.kept_strides[0], out + begin * kept * way.out_size);
   });
+}
+
+template <class T, class R, class Rule>
+void reduce_with(const Split& s, const char* base, char* out) {
+  reduce_in_parallel({sizeof(T), sizeof(R), reduce_rows<T, R, Rule>, reduce_columns<T, R, Rule>}, s, base, out);
 }
 
 // Whether the rows of a plain matrix are summed, which has a kernel of its own.
@@ -240,22 +237,24 @@ void reduce(Reduce kind, const Tensor& x, const Dims& axes, const Tensor& out) {
     return sum_of_rows(x.dtype(), x.impl()->bytes(), split.reduced_sizes[0], split.kept_sizes[0], out.impl()->bytes());
   with_type(x.dtype(), [&](auto type) {
     using T = typename decltype(type)::type;
+    using U = Bits<T>;
     const char* base = reinterpret_cast<const char*>(x.impl()->bytes());
+    char* to = reinterpret_cast<char*>(out.impl()->bytes());
     switch (kind) {
       case Reduce::kSum:
-        if constexpr (!std::is_same_v<T, bool>) reduce_with<T, T, Sum<T>>(split, base, out.impl()->as<T>());
+        if constexpr (!std::is_same_v<T, bool>) reduce_with<U, U, Sum<U>>(split, base, to);
         return;
       case Reduce::kProd:
-        if constexpr (!std::is_same_v<T, bool>) reduce_with<T, T, Product<T>>(split, base, out.impl()->as<T>());
+        if constexpr (!std::is_same_v<T, bool>) reduce_with<U, U, Product<U>>(split, base, to);
         return;
       case Reduce::kMax:
-        return reduce_with<T, T, Extreme<T, true>>(split, base, out.impl()->as<T>());
+        return reduce_with<T, T, Extreme<T, true>>(split, base, to);
       case Reduce::kMin:
-        return reduce_with<T, T, Extreme<T, false>>(split, base, out.impl()->as<T>());
+        return reduce_with<T, T, Extreme<T, false>>(split, base, to);
       case Reduce::kAll:
-        return reduce_with<T, bool, Logic<T, true>>(split, base, out.impl()->as<bool>());
+        return reduce_with<U, bool, Logic<U, true>>(split, base, to);
       case Reduce::kAny:
-        return reduce_with<T, bool, Logic<T, false>>(split, base, out.impl()->as<bool>());
+        return reduce_with<U, bool, Logic<U, false>>(split, base, to);
     }
   });
 }
@@ -270,21 +269,22 @@ void arg_reduce(bool largest, const Tensor& x, int axis, const Tensor& out) {
     using T = typename decltype(type)::type;
     using C = Compute<T>;
     int64_t* to = out.impl()->as<int64_t>();
-    for_outer(reinterpret_cast<const char*>(x.impl()->bytes()), split.kept_sizes, split.kept_strides,
-              [&](const char* row) {
-                for (int64_t j = 0; j < split.kept_sizes[inner]; ++j, row += split.kept_strides[inner]) {
-                  int64_t best = 0;
-                  C value = convert<C>(*reinterpret_cast<const T*>(row));
-                  for (int64_t i = 1; i < n && value == value; ++i) {
-                    const C next = convert<C>(*reinterpret_cast<const T*>(row + i * step));
-                    if ((largest ? next > value : next < value) || next != next) {
-                      best = i;
-                      value = next;
-                    }
-                  }
-                  *to++ = best;
-                }
-              });
+    const char* base = reinterpret_cast<const char*>(x.impl()->bytes());
+    for (Positions kept(base, split.kept_sizes, split.kept_strides); kept.at(); kept.advance()) {
+      const char* row = kept.at();
+      for (int64_t j = 0; j < split.kept_sizes[inner]; ++j, row += split.kept_strides[inner]) {
+        int64_t best = 0;
+        C value = convert<C>(*reinterpret_cast<const T*>(row));
+        for (int64_t i = 1; i < n && value == value; ++i) {
+          const C next = convert<C>(*reinterpret_cast<const T*>(row + i * step));
+          if ((largest ? next > value : next < value) || next != next) {
+            best = i;
+            value = next;
+          }
+        }
+        *to++ = best;
+      }
+    }
   });
 }
 

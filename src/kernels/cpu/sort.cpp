@@ -60,44 +60,58 @@ struct Pair {
   }
 };
 
-// Calls visit(items of a lane, where its results go, their step) for each lane along the axis.
-template <class T, class Item, class Visit>
-void for_lanes(const Tensor& x, const Along& view, bool flip, int64_t count, const Tensor& out, const Visit& visit) {
+// Writes the items of n elements that lie `step` bytes apart.
+template <class T, class Item>
+void make_items(const char* at, int64_t step, int64_t n, bool flip, Item* items) {
   using K = typename Item::Key;
-  const T* from = x.impl()->as<T>();
-  int64_t* to = out.impl()->as<int64_t>();
   const K mask = flip ? std::numeric_limits<K>::max() : K{0};
-  const int64_t grain = std::max<int64_t>(1, kGrainElements / std::max<int64_t>(view.size, 1));
-  parallel_for(view.outer * view.inner, grain, [&](int64_t begin, int64_t end) {
-    std::vector<Item> items(static_cast<size_t>(view.size));
+  for (int64_t i = 0; i < n; ++i, at += step)
+    items[i] = Item(static_cast<K>(key_of(*reinterpret_cast<const T*>(at)) ^ mask), i);
+}
+
+struct Sorted {
+  const Tensor& x;
+  const Along& view;
+  bool flip;      // largest first
+  int64_t count;  // results of a lane
+  const Tensor& out;
+};
+
+// Calls visit(items of a lane, where its results go, their step) for each lane along the axis.
+template <class Item, class Make, class Visit>
+void for_lanes(const Sorted& s, Make* make, const Visit& visit) {
+  const int64_t size = static_cast<int64_t>(size_of(s.x.dtype())), n = s.view.size, step = s.view.inner;
+  const char* from = reinterpret_cast<const char*>(s.x.impl()->bytes());
+  int64_t* to = s.out.impl()->as<int64_t>();
+  const int64_t grain = std::max<int64_t>(1, kGrainElements / std::max<int64_t>(n, 1));
+  parallel_for(s.view.outer * step, grain, [&](int64_t begin, int64_t end) {
+    std::vector<Item> items(static_cast<size_t>(n));
     for (int64_t lane = begin; lane < end; ++lane) {
-      const int64_t outer = lane / view.inner, inner = lane % view.inner;
-      const T* at = from + outer * view.size * view.inner + inner;
-      for (int64_t i = 0; i < view.size; ++i)
-        items[static_cast<size_t>(i)] = Item(static_cast<K>(key_of(at[i * view.inner]) ^ mask), i);
-      visit(items, to + outer * count * view.inner + inner, view.inner);
+      const int64_t outer = lane / step, inner = lane % step;
+      make(from + (outer * n * step + inner) * size, step * size, n, s.flip, items.data());
+      visit(items, to + outer * s.count * step + inner, step);
     }
   });
 }
 
 template <class Visit>
-void for_all_lanes(const Tensor& x, const Along& view, bool flip, int64_t count, const Tensor& out,
-                   const Visit& visit) {
-  with_type(x.dtype(), [&](auto type) {
+void for_all_lanes(const Sorted& s, const Visit& visit) {
+  const bool fits = s.view.size <= std::numeric_limits<uint32_t>::max();
+  using Make = void(const char*, int64_t, int64_t, bool, Packed*);
+  Make* packed = nullptr;
+  with_type(s.x.dtype(), [&](auto type) {
     using T = typename decltype(type)::type;
-    if constexpr (sizeof(Key<T>) == 4) {
-      if (view.size <= std::numeric_limits<uint32_t>::max())
-        return for_lanes<T, Packed>(x, view, flip, count, out, visit);
-    }
-    for_lanes<T, Pair<Key<T>>>(x, view, flip, count, out, visit);
+    if constexpr (sizeof(Key<T>) == 4) packed = make_items<T, Packed>;
+    if (!packed || !fits) for_lanes<Pair<Key<T>>>(s, make_items<T, Pair<Key<T>>>, visit);
   });
+  if (packed && fits) for_lanes<Packed>(s, packed, visit);
 }
 
 }  // namespace
 
 void argsort(const Tensor& x, const Along& view, bool largest_first, int64_t count, const Tensor& out) {
   if (out.elements() == 0) return;
-  for_all_lanes(x, view, largest_first, count, out, [count](auto& items, int64_t* to, int64_t step) {
+  for_all_lanes({x, view, largest_first, count, out}, [count](auto& items, int64_t* to, int64_t step) {
     const auto last = items.begin() + count;
     if (last != items.end()) std::nth_element(items.begin(), last - 1, items.end());
     std::sort(items.begin(), last);
@@ -108,7 +122,7 @@ void argsort(const Tensor& x, const Along& view, bool largest_first, int64_t cou
 void select(const Tensor& x, const Along& view, int64_t rank, const Tensor& out) {
   if (out.elements() == 0) return;
   const bool has_nan = is_floating(x.dtype());
-  for_all_lanes(x, view, false, 1, out, [=](auto& items, int64_t* to, int64_t) {
+  for_all_lanes({x, view, false, 1, out}, [=](auto& items, int64_t* to, int64_t) {
     using Item = std::decay_t<decltype(items[0])>;
     if (has_nan) {
       for (const Item& item : items)
