@@ -12,9 +12,11 @@ namespace {
 constexpr size_t kGroupHandles = 64;
 constexpr size_t kGroupBytes = 256 * 1024;
 constexpr size_t kLarge = 32 * 1024;
-constexpr size_t kSweepHandles = 8192;
-// With fewer tensors than this it doesn't matter when they are freed.
-constexpr size_t kMany = 16'384;
+constexpr size_t kSweepHandles = 1024;
+// With fewer tensors than this it doesn't matter when they are freed: between what a few small steps make, which fits
+// in a core's cache, and what a step may hold at most without being taken for old.
+constexpr size_t kFewestMany = 2048;
+constexpr size_t kMostMany = 16'384;
 constexpr size_t kSweepBytes = 16 << 20;
 
 // An empty tensor still costs its header.
@@ -146,10 +148,17 @@ void Slots::sweep(napi_env env) {
     at = groups_.erase(at);
   }
   napi_close_handle_scope(env, scope);
-  if (live_ > kMany && before - live_ < added / 2) flags_[2] = 1;
+  if (live_ > many_ && before - live_ < added / 2) flags_[2] = 1;
   int64_t total = 0;
   napi_adjust_external_memory(env, static_cast<int64_t>(bytes_) - static_cast<int64_t>(reported_bytes_), &total);
   reported_bytes_ = bytes_;
+}
+
+size_t Slots::sweep_collected(napi_env env) {
+  sweep(env);
+  // What lives through two collections counts as old, so they had better not come twice in a step.
+  many_ = std::clamp(4 * live_, kFewestMany, kMostMany);
+  return live_;
 }
 
 Instance::~Instance() = default;

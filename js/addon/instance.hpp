@@ -42,6 +42,8 @@ class Slots {
 
   // Frees the groups whose tokens are gone. add() calls it now and then.
   void sweep(napi_env env);
+  // The same after a garbage collection; returns the number that is left.
+  size_t sweep_collected(napi_env env);
 
   // Operations on the tensor count there, and their results carry the tag on. Null: no longer.
   void set_tag(uint32_t handle, TagRef tag);
@@ -81,6 +83,7 @@ class Slots {
   size_t bytes_ = 0;
   size_t added_since_sweep_ = 0;
   size_t bytes_since_sweep_ = 0;
+  size_t many_ = 2048;         // tensors, which are reason to ask for a collection
   size_t reported_bytes_ = 0;  // to the garbage collector
   uint32_t* flags_ = nullptr;
 };

@@ -442,9 +442,10 @@ napi_value adopt(const Arguments& arguments) {
   return undefined(arguments.env());
 }
 
+// sweep(), after a collection: the number of tensors that are left.
 napi_value sweep(const Arguments& arguments) {
-  instance(arguments.env()).slots.sweep(arguments.env());
-  return undefined(arguments.env());
+  return integer(arguments.env(),
+                 static_cast<uint32_t>(instance(arguments.env()).slots.sweep_collected(arguments.env())));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { createRequire } from 'node:module'
 import v8 from 'node:v8'
 import vm from 'node:vm'
 import { native, ShumaiError } from './native.js'
@@ -35,13 +36,15 @@ let token = null
 /** Call before anything that makes handles, never between making one and wrapping it. */
 export function prepare() {
   if (flags[0] === 0) return
-  token = newToken()
-  native.openGroup(token)
+  // A token that a collection finds here would be older than its group.
+  token = null
   if (flags[2] !== 0) {
     flags[2] = 0
     collectYoung()
   }
   collectAsNeeded()
+  token = newToken()
+  native.openGroup(token)
 }
 
 /** The token for the handle that was just made. */
@@ -160,15 +163,26 @@ function fullCollection() {
   return typeof Bun !== 'undefined' ? () => Bun.gc(true) : exposedCollector()
 }
 
-let young = null
+function youngCollection() {
+  if (typeof Bun !== 'undefined') return createRequire(import.meta.url)('bun:jsc').edenGC
+  const gc = exposedCollector()
+  return () => gc({ type: 'minor' })
+}
 
-// V8 collects young objects by their own small size, and knows nothing of the
-// memory behind them. JavaScriptCore's collector is told, and acts on it.
+let young = null
+let leftByFull = 0
+
+// The collectors go by the small size of the objects, and know little of the
+// memory behind them, which should be used again while it is in the caches.
+// What JavaScriptCore's young collection happens to find on the stack is old
+// from then on, so some of everything stays until a full one.
 function collectYoung() {
-  if (typeof Bun !== 'undefined') return
-  young ??= exposedCollector()
-  young({ type: 'minor' })
-  native.sweep()
+  young ??= youngCollection()
+  young()
+  const left = native.sweep()
+  if (typeof Bun === 'undefined' || left < 2 * leftByFull + 512) return
+  Bun.gc(true)
+  leftByFull = native.sweep()
 }
 
 function collectAsNeeded() {
