@@ -18,7 +18,10 @@ Tensor starting_gradient(const Tensor& root, const Tensor& jacobian) {
       throw Error(ErrorCode::kShapeMismatch,
                   "backward: a tensor of shape " + root.shape().to_string() + " needs a jacobian of that shape");
     Tensor one = make_tensor(root.shape(), root.dtype());
-    kernels::fill(one, 1);
+    if (root.dtype() == DType::f32)
+      *one.impl()->as<float>() = 1;
+    else
+      kernels::fill(one, 1);
     return one;
   }
   if (jacobian.shape() != root.shape())
@@ -68,20 +71,31 @@ void Walk::run(Node* node) {
   const size_t count = node->edges().size();
   if (count > few.size()) many.resize(count);
   const std::span<Tensor> gradients = count > few.size() ? std::span(many) : std::span(few.data(), count);
-  if (const Tensor incoming = take(node); incoming.defined()) node->backward(incoming, gradients);
+  Tensor incoming = arrived_at(node);
+  if (incoming.defined()) node->backward(incoming, gradients);
   finish(node, gradients);
+  note_output(node, std::move(incoming));
 }
 
 Tensor Walk::take(Node* node) {
+  Tensor total = arrived_at(node);
+  note_output(node, total);
+  return total;
+}
+
+Tensor Walk::arrived_at(Node* node) {
   State& state = state_of(node);
   Tensor total = sum_of(state.arrived);
   state.arrived = {};
-  if (node->output && total.defined()) {
-    // Held only if somebody still does: the saved graph goes when it is consumed.
-    TensorImpl* output = node->output;
-    outputs_.emplace_back(ImplRef(output), tagged_gradient(total, output->tag));
-  }
   return total;
+}
+
+void Walk::note_output(Node* node, Tensor gradient) {
+  // Held only if somebody still does: the saved graph goes when it is consumed.
+  TensorImpl* output = node->output;
+  if (!output || !gradient.defined()) return;
+  if (output->tag) gradient = tagged_gradient(gradient, output->tag);
+  outputs_.push_back({output, kept_.empty() ? ImplRef() : ImplRef(output), std::move(gradient)});
 }
 
 void Walk::finish(Node* node, std::span<Tensor> gradients) {
@@ -101,24 +115,8 @@ Gradients Walk::result() {
     return arrivals_[a.arrived.first].before(arrivals_[b.arrived.first]);
   });
   std::vector<Gradients::Entry> entries;
-  entries.reserve(leaves_.size());
-  // A gradient with a graph refers to the tensors that it was computed from. In
-  // their .grad it would keep them alive for ever, so that has the values alone.
-  const auto values = [](const Tensor& gradient, const ImplRef& of) {
-    return to_ref(gradient.requires_grad() ? tagged_gradient(gradient.detach(), of->tag) : gradient);
-  };
-  std::vector<Tensor> totals;
-  totals.reserve(leaves_.size());
-  for (const Leaf& found : leaves_) totals.push_back(sum_of(found.arrived));
-  kernels::compute_all(totals);
-  for (size_t i = 0; i < leaves_.size(); ++i) {
-    ImplRef leaf = std::move(leaves_[i].leaf);
-    Tensor total = tagged_gradient(std::move(totals[i]), leaf->tag);
-    leaf->grad = values(total, leaf);
-    entries.push_back({Tensor(leaf.leak(), Tensor::Adopt()), std::move(total)});
-  }
+  set_gradients(entries);
   leaves_.clear();
-  for (auto& [output, gradient] : outputs_) output->grad = values(gradient, output);
   outputs_.clear();
   if (!options_.retain_graph && !options_.create_graph) {
     // From the leaves up, so that each is still held by what it feeds.
@@ -128,6 +126,33 @@ Gradients Walk::result() {
   }
   states_.clear();
   return Gradients(std::move(entries));
+}
+
+void Walk::set_gradients(std::vector<Gradients::Entry>& entries) {
+  // A gradient with a graph refers to the tensors that it was computed from. In
+  // their .grad it would keep them alive for ever, so that has the values alone.
+  const auto values = [](const Tensor& gradient, const TensorImpl& of) {
+    return to_ref(gradient.requires_grad() ? tagged_gradient(gradient.detach(), of.tag) : gradient);
+  };
+  List<Tensor> totals{&arena_};
+  totals.reserve(leaves_.size());
+  for (const Leaf& found : leaves_) totals.push_back(sum_of(found.arrived));
+  kernels::compute_all(totals);
+  // One that is replaced may be the last to hold an output, so it stays until all are set.
+  List<ImplRef> replaced{&arena_};
+  replaced.reserve(leaves_.size() + outputs_.size());
+  const auto set = [&](TensorImpl& of, const Tensor& gradient) {
+    replaced.push_back(std::exchange(of.grad, values(gradient, of)));
+  };
+  entries.reserve(leaves_.size());
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    ImplRef leaf = std::move(leaves_[i].leaf);
+    Tensor total = std::move(totals[i]);
+    if (leaf->tag) total = tagged_gradient(total, leaf->tag);
+    set(*leaf, total);
+    entries.push_back({Tensor(leaf.leak(), Tensor::Adopt()), std::move(total)});
+  }
+  for (const Output& each : outputs_) set(*each.output, each.gradient);
 }
 
 // Finds every node below `root`, which gets the first state, and counts what each waits for.

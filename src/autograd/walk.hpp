@@ -69,12 +69,21 @@ class Walk {
     ImplRef leaf;
     Queue arrived;
   };
+  // What a node computed, while somebody holds it, and its gradient.
+  struct Output {
+    TensorImpl* output;
+    ImplRef held;  // where others than this walk may run, and let go of it
+    Tensor gradient;
+  };
 
   void collect(Node* root);
   bool meet(Node* node);
   State& state_of(Node* node);
   Leaf& leaf_of(const ImplRef& leaf);
   void run(Node* node);
+  Tensor arrived_at(Node* node);
+  void note_output(Node* node, Tensor gradient);
+  void set_gradients(std::vector<Gradients::Entry>& entries);
   void deliver(const Node::Edge& edge, Tensor gradient, uint64_t from, size_t index);
   Tensor without_graph(Tensor gradient) const;
   void enqueue(Queue& queue, Arrival arrival);
@@ -88,7 +97,7 @@ class Walk {
   List<Arrival> arrivals_{&arena_};
   List<Node*> ready_{&arena_};  // a heap
   List<Leaf> leaves_{&arena_};
-  List<std::pair<ImplRef, Tensor>> outputs_{&arena_};
+  List<Output> outputs_{&arena_};
   std::unordered_map<TensorImpl*, size_t> leaf_index_;  // once there are many
   std::vector<util::Ref<Node>> kept_;                   // where a node may let go of others in its backward
 };

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "shumai/ops.hpp"
 
 namespace sm {
@@ -47,6 +49,37 @@ TEST(Walk, AGraphWithoutGradientFunctionsMayBeDroppedRightAfterIt) {
   const Gradients found = loss.backward();
   loss = {};
   EXPECT_EQ(found.of(weight).to_vector<float>(), (std::vector<float>{18, 36}));
+}
+
+TEST(Walk, AGradientThatItReplacesMayBeAllThatHeldAnOutput) {
+  const Tensor weight = tensor({1.0f, 2.0f}).requires_grad(true);
+  Tensor product = weight * 3.0;
+  const Tensor total = sum(product);
+  weight.set_grad(product);
+  product = {};
+  total.backward();
+  EXPECT_EQ(weight.grad().to_vector<float>(), (std::vector<float>{3, 3}));
+}
+
+TEST(Walk, TensorsBetweenHaveTheirGradients) {
+  const Tensor weight = tensor({1.0f, 2.0f}).requires_grad(true);
+  const Tensor product = weight * 3.0;
+  sum(square(product)).backward();
+  EXPECT_EQ(product.grad().to_vector<float>(), (std::vector<float>{6, 12}));
+}
+
+TEST(Node, OneMadeLaterHasAGreaterNumberOnWhateverThread) {
+  const Tensor weight = scalar(2.0f).requires_grad(true);
+  uint64_t last = 0;
+  const auto expect_greater = [&] {
+    const uint64_t number = square(weight).impl()->node->sequence();
+    EXPECT_GT(number, last);
+    last = number;
+  };
+  for (int turn = 0; turn < 3000; ++turn) {
+    expect_greater();
+    if (turn % 100 == 0) std::thread(expect_greater).join();
+  }
 }
 
 }  // namespace

@@ -51,15 +51,16 @@ Tensor quick_map(TensorImpl& x, F f) {
 template <kernels::Unary kind>
 Tensor quick_unary(const Tensor& tensor) {
   TensorImpl* x = tensor.impl();
-  return x && is_quick(*x) ? quick_map(*x, apply<kind>) : Tensor();
+  return x && is_quick(*x) ? quick_map(*x, [](float each) { return apply<kind>(each); }) : Tensor();
 }
 
-template <kernels::Binary kind>
-Tensor quick_same(TensorImpl& x, TensorImpl& y) {
+// f(element of x, element of y) for each, of two with the same shape.
+template <class F>
+Tensor quick_zip(TensorImpl& x, TensorImpl& y, F f) {
   Tensor out = make_tensor(x.shape, DType::f32);
   const float *a = x.as<float>(), *b = y.as<float>();
   float* __restrict to = out.impl()->as<float>();
-  for (int64_t i = 0, n = x.elements; i < n; ++i) to[i] = combine<kind>(a[i], b[i]);
+  for (int64_t i = 0, n = x.elements; i < n; ++i) to[i] = f(a[i], b[i]);
   return out;
 }
 
@@ -69,7 +70,8 @@ Tensor quick_binary(const Tensor& a, const Tensor& b) {
   if (!a.defined() || !b.defined()) return {};
   TensorImpl &x = *a.impl(), &y = *b.impl();
   const bool left = is_quick(x), right = is_quick(y);
-  if (left && right && x.shape == y.shape) return quick_same<kind>(x, y);
+  if (left && right && x.shape == y.shape)
+    return quick_zip(x, y, [](float each, float other) { return combine<kind>(each, other); });
   const auto fixed = [](TensorImpl& one, bool quick, const TensorImpl& other) {
     return one.is_number || (quick && one.elements == 1 && one.shape.size() <= other.shape.size());
   };

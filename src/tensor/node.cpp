@@ -8,7 +8,26 @@
 namespace sm {
 namespace {
 
-std::atomic<uint64_t> next_sequence{1};
+// Numbers are given out in blocks. A thread goes on with its own for as long as
+// no other was given out: then all that was made before has smaller ones.
+constexpr uint64_t kBlock = 1024;
+std::atomic<uint64_t> last_end{1};
+
+struct Numbers {
+  uint64_t next = 0;
+  uint64_t end = 0;
+};
+// Reached directly, as what util/block_cache.hpp says.
+[[gnu::tls_model("initial-exec")]] constinit thread_local Numbers numbers;
+
+uint64_t next_sequence() noexcept {
+  Numbers& mine = numbers;
+  if (mine.next == mine.end || last_end.load(std::memory_order_relaxed) != mine.end) [[unlikely]] {
+    mine.next = last_end.fetch_add(kBlock, std::memory_order_relaxed);
+    mine.end = mine.next + kBlock;
+  }
+  return mine.next++;
+}
 
 // Where nodes wait whose last reference went while another was being destroyed
 // on this thread; null while none is.
@@ -16,7 +35,7 @@ constinit thread_local Node** doomed = nullptr;
 
 }  // namespace
 
-Node::Node() noexcept : sequence_(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
+Node::Node() noexcept : sequence_(next_sequence()) {}
 
 void Node::consume() noexcept {
   consumed_ = true;

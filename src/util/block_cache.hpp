@@ -57,7 +57,7 @@ struct ThreadCache {
 
 // Of this thread; null before it is first used, and when the thread ends. The
 // library may be loaded late, which leaves room for few such variables that are
-// reached directly: this and `recording` (tensor/recording.hpp) are the only ones.
+// reached directly: beside this `recording` (tensor/recording.hpp), `numbers` (tensor/node.cpp).
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local ThreadCache* thread_cache;
 
 void* allocate_block_anew(size_t& bytes) noexcept;
