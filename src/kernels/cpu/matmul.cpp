@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "kernels/copy.hpp"
+#include "kernels/cpu/gemm.hpp"
 #include "kernels/cpu/onednn.hpp"
 #include "kernels/cpu/product.hpp"
 #include "kernels/parallel.hpp"
@@ -228,37 +229,55 @@ BlasMatrix blas_matrix(int64_t rows, int64_t columns, int64_t row, int64_t colum
   return {'N', rows == 1 ? columns : row};
 }
 
-void product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, float* c, int64_t c_row) {
-  // Below these a call of oneDNN costs more than the product.
-  constexpr int64_t kTiny = 256, kSmall = 1024;
-  if (m * n * k <= kTiny) return tiny_product(m, n, k, a, b, c, c_row);
-  if (m * n * k <= kSmall && b.column == 1 && n >= 4) return small_product(m, n, k, a, b, c, c_row);
-  multiply_add(m, n, k, 1, {a.data, a.row, a.column}, {b.data, b.row, b.column}, 0, c, c_row);
-}
-
-template <class U>
-void product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, U* c, int64_t c_row) {
-  constexpr int64_t kTiny = 64;
-  if (m * n * k <= kTiny) return tiny_product(m, n, k, a, b, c, c_row);
-  blocked_product(m, n, k, a, b, c, c_row);
-}
-
-// --- All dtypes ---
-
-// Multiply-adds that make a piece of work worth a thread: about 20 microseconds.
-template <class U>
-constexpr int64_t kGrain = std::is_same_v<U, float> ? int64_t{1} << 20 : int64_t{1} << 17;
-
 template <class U>
 void add_to_rows(int64_t rows, int64_t columns, const U* __restrict added, U* __restrict c, int64_t c_row) {
   for (int64_t i = 0; i < rows; ++i, c += c_row)
     for (int64_t j = 0; j < columns; ++j) c[j] = static_cast<U>(c[j] + added[j]);
 }
 
+// Where our own product is ahead of oneDNN's (bench/NOTES.md).
+bool suits_packed_product(int64_t m, int64_t n, int64_t k, const View<float>& b) {
+  constexpr int64_t kMost = 64;
+  return m >= 8 && m <= kMost && n >= 8 && n <= kMost && (b.column != 1 || k <= kMost);
+}
+
+void product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, const float* bias, float* c,
+             int64_t c_row) {
+  // Below these a call costs more than the product.
+  constexpr int64_t kTiny = 256, kSmall = 1024;
+  const Matrix left{a.data, a.row, a.column}, right{b.data, b.row, b.column};
+  if (m * n * k <= kTiny)
+    tiny_product(m, n, k, a, b, c, c_row);
+  else if (m * n * k <= kSmall && b.column == 1 && n >= 4)
+    small_product(m, n, k, a, b, c, c_row);
+  else if (suits_packed_product(m, n, k, b) && packed_product(m, n, k, left, right, bias, c, c_row))
+    return;
+  else
+    multiply_add(m, n, k, 1, left, right, 0, c, c_row);
+  if (bias) add_to_rows(m, n, bias, c, c_row);
+}
+
+template <class U>
+void product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, const U* bias, U* c, int64_t c_row) {
+  constexpr int64_t kTiny = 64;
+  if (m * n * k <= kTiny)
+    tiny_product(m, n, k, a, b, c, c_row);
+  else
+    blocked_product(m, n, k, a, b, c, c_row);
+  if (bias) add_to_rows(m, n, bias, c, c_row);
+}
+
+// --- All dtypes ---
+
+// Multiply-adds that make a piece of work worth a thread: about 5 microseconds of float32.
+template <class U>
+constexpr int64_t kGrain = std::is_same_v<U, float> ? int64_t{1} << 19 : int64_t{1} << 17;
+
 // The part of one product that `piece` of `pieces` stands for: rows, or columns where there are more of them.
 template <class U>
 void product_piece(const Plan& plan, View<U> a, View<U> b, const U* bias, U* c, int64_t piece, int64_t pieces) {
-  const bool by_rows = plan.m >= plan.n;
+  // What has to be packed is packed once.
+  const bool by_rows = plan.b_column == 1 ? plan.m >= plan.n : plan.m > 2 * plan.n;
   const int64_t size = by_rows ? plan.m : plan.n;
   // A multiple of what the kernels work on at a time.
   const int64_t length = ((size + pieces - 1) / pieces + 15) / 16 * 16;
@@ -267,8 +286,7 @@ void product_piece(const Plan& plan, View<U> a, View<U> b, const U* bias, U* c, 
   const int64_t rows = by_rows ? end - begin : plan.m, columns = by_rows ? plan.n : end - begin;
   const int64_t row = by_rows ? begin : 0, column = by_rows ? 0 : begin;
   U* out = c + row * plan.n + column;
-  product(rows, columns, plan.k, a.at(row, 0), b.at(0, column), out, plan.n);
-  if (bias) add_to_rows(rows, columns, bias + column, out, plan.n);
+  product(rows, columns, plan.k, a.at(row, 0), b.at(0, column), bias ? bias + column : nullptr, out, plan.n);
 }
 
 int64_t offset_of(int64_t flat, const Shape& batch, const Dims& strides) {
@@ -291,11 +309,11 @@ void product_by_depth(const Plan& plan, View<U> a, View<U> b, const U* bias, U* 
   parallel_for(pieces, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t from = i * length, depth = std::min(plan.k, from + length) - from;
-      product(plan.m, plan.n, depth, a.at(0, from), b.at(from, 0), i == 0 ? c : partial + (i - 1) * size, plan.n);
+      product(plan.m, plan.n, depth, a.at(0, from), b.at(from, 0), i == 0 ? bias : nullptr,
+              i == 0 ? c : partial + (i - 1) * size, plan.n);
     }
   });
   for (int64_t i = 1; i < pieces; ++i) add_to_rows(1, size, partial + (i - 1) * size, c, size);
-  if (bias) add_to_rows(plan.m, plan.n, bias, c, plan.n);
 }
 
 // Only where b is transposed: packing it is then most of what a thread would do twice.
