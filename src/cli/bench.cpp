@@ -40,6 +40,7 @@ Json to_json(const BenchArguments& arguments, const LoadResult& result) {
                        {"per_second", static_cast<double>(result.done) / result.seconds},
                        {"latency_seconds", std::move(latency)},
                        {"errors", std::move(errors)},
+                       {"late", result.late},
                        {"unsent", result.unsent},
                        {"body_bytes_out", result.bytes_out},
                        {"body_bytes_in", result.bytes_in}});

@@ -105,7 +105,7 @@ Task<LoadResult> Load::run() {
   result_.seconds = arguments_.seconds;
   if (arguments_.rate > 0) {
     const auto due = static_cast<uint64_t>(arguments_.rate * (arguments_.warmup + arguments_.seconds));
-    result_.unsent = due - std::min(due, turns_);
+    result_.unsent = due - std::min(due, sent_);
   }
   co_return std::move(result_);
 }
@@ -115,6 +115,7 @@ Task<> Load::visit() {
   for (;;) {
     const Clock::time_point due = co_await turn();
     if (Clock::now() >= end_ || due >= end_) co_return;
+    ++sent_;
     std::string failure;
     if (arguments_.train)
       failure = co_await step(visitor);
@@ -144,7 +145,7 @@ void Load::record(Clock::time_point due, const std::string& failure) {
     ++result_.errors[failure];
     return;
   }
-  if (now <= end_) ++result_.done;
+  ++(now <= end_ ? result_.done : result_.late);
   result_.latency.record((now - due).count());
 }
 

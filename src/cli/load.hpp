@@ -17,6 +17,7 @@ namespace sm::cli {
 struct LoadResult {
   double seconds = 0;                      // that were measured
   uint64_t done = 0;                       // requests, or steps, within them
+  uint64_t late = 0;                       // sent within them and answered after, one a connection at most
   Histogram latency;                       // of those that succeeded
   std::map<std::string, uint64_t> errors;  // by status, "connection" or "timeout"
   uint64_t unsent = 0;                     // at a fixed rate: due, but no connection was free before the end
@@ -49,7 +50,7 @@ class Load {
   std::string type_;
   http::Body body_;
   Clock::time_point begin_, measured_, end_;
-  uint64_t turns_ = 0;
+  uint64_t turns_ = 0, sent_ = 0;
   LoadResult result_;
 };
 
