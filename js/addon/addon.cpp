@@ -20,6 +20,7 @@ NAPI_MODULE_INIT() {
   try {
     define<set_error_class>(env, exports, "setErrorClass");
     define_tensors(env, exports);
+    define_quick(env, exports);
     define_indexing(env, exports);
     define_autograd(env, exports);
     define_losses(env, exports);

@@ -84,13 +84,13 @@ Pass& pass_of(napi_env env, napi_value value) {
   return *static_cast<Pass*>(pass);
 }
 
-// Leaves what a pass found where Instance says, and returns its count; of many, an ArrayBuffer of the same.
+// Leaves what a pass found where SharedWords says, and returns its count; of many, an ArrayBuffer of the same.
 napi_value to_found(napi_env env, const Gradients& gradients) {
   Instance& mine = instance(env);
   const auto count = static_cast<uint32_t>(gradients.size());
-  uint32_t* to = mine.found;
+  uint32_t* to = mine.words->found;
   napi_value result;
-  if (count > Instance::kMostFound) {
+  if (count > SharedWords::kMostFound) {
     void* memory = nullptr;
     check(env, napi_create_arraybuffer(env, 3 * count * sizeof(uint32_t), &memory, &result));
     to = static_cast<uint32_t*>(memory);
@@ -110,13 +110,9 @@ BackwardOptions to_options(napi_env env, napi_value retain, napi_value create) {
   return {.retain_graph = to_boolean(env, retain), .create_graph = to_boolean(env, create)};
 }
 
-// backward(handle, jacobian or nothing, retain, create): what to_found gives, or
-// a pass when the graph has steps to await.
-napi_value backward(const Arguments& arguments) {
-  const napi_env env = arguments.env();
-  const Tensor jacobian = missing(env, arguments[1]) ? Tensor() : tensor_at(env, arguments[1]);
-  auto pass =
-      std::make_unique<Pass>(tensor_at(env, arguments[0]), jacobian, to_options(env, arguments[2], arguments[3]));
+// What backward() gives.
+napi_value start_pass(napi_env env, const Tensor& root, const Tensor& jacobian, BackwardOptions options) {
+  auto pass = std::make_unique<Pass>(root, jacobian, options);
   Node* first = pass->walk.next_async();
   if (!first) return to_found(env, pass->walk.result());
   pass->first = first;
@@ -125,6 +121,31 @@ napi_value backward(const Arguments& arguments) {
                  env, pass.get(), [](napi_env, void* data, void*) { delete static_cast<Pass*>(data); }, nullptr, &out));
   pass.release();
   return out;
+}
+
+// backward(handle, jacobian or nothing, retain, create): what to_found gives, or
+// a pass when the graph has steps to await.
+napi_value backward(const Arguments& arguments) {
+  const napi_env env = arguments.env();
+  const Tensor jacobian = missing(env, arguments[1]) ? Tensor() : tensor_at(env, arguments[1]);
+  return start_pass(env, tensor_at(env, arguments[0]), jacobian, to_options(env, arguments[2], arguments[3]));
+}
+
+// backwardAlone(): backward of the tensor a, with no jacobian and no options. The result is the count of what was
+// found, and what is returned the token of the first leaf's group, if it is marked; where backward would return
+// something else than a count, the result is kOther, and that is returned.
+napi_value backward_alone(napi_env env, Instance& mine) {
+  constexpr uint32_t kOther = 0xffffffff;
+  const Tensor root = mine.slots.at(mine.words->a);
+  Walk walk(root, {}, {});
+  mine.words->result = kOther;
+  if (walk.next_async()) return start_pass(env, root, {}, {});
+  const Gradients found = walk.result();
+  const napi_value result = to_found(env, found);
+  if (found.size() > SharedWords::kMostFound) return result;
+  mine.words->result = static_cast<uint32_t>(found.size());
+  const bool marked = !found.empty() && mine.words->found[1] == 1;
+  return marked ? mine.slots.token_of(env, mine.words->found[0]) : nullptr;
 }
 
 // nextStep(pass): the next step that is ready, [node, number, gradient or 0, output, [inputs]]; undefined when none is.
@@ -229,6 +250,7 @@ void define_autograd(napi_env env, napi_value exports) {
   define<with_grad_fn>(env, exports, "withGradFn");
   define<retag>(env, exports, "retag");
   define<backward>(env, exports, "backward");
+  define_bare<backward_alone>(env, exports, "backwardAlone");
   define<next_step>(env, exports, "nextStep");
   define<finish_step>(env, exports, "finishStep");
   define<finish_pass>(env, exports, "finishPass");

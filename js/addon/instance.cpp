@@ -29,7 +29,7 @@ void Slots::open_group(napi_env env, napi_value token) {
   open_group_ = &groups_[open_];
   check(env, napi_create_reference(env, token, 0, &open_group_->token));
   open_bytes_ = 0;
-  flags_[0] = 0;
+  words_->group_full = 0;
 }
 
 void Slots::adopt(napi_env env, uint32_t handle, napi_value token) {
@@ -59,8 +59,8 @@ uint32_t Slots::add(napi_env env, Tensor tensor) {
   slot.group = open_;
   open_group_->handles.push_back(handle);
   open_bytes_ += bytes;
-  if (open_group_->handles.size() >= kGroupHandles || open_bytes_ >= kGroupBytes) flags_[0] = 1;
-  if (bytes >= kLarge) flags_[1] = handle;
+  if (open_group_->handles.size() >= kGroupHandles || open_bytes_ >= kGroupBytes) words_->group_full = 1;
+  if (bytes >= kLarge) words_->large = handle;
   ++live_;
   bytes_ += bytes;
   if (call_is_tagged()) tags_[handle] = tag_of_call();
@@ -148,7 +148,7 @@ void Slots::sweep(napi_env env) {
     at = groups_.erase(at);
   }
   napi_close_handle_scope(env, scope);
-  if (live_ > many_ && before - live_ < added / 2) flags_[2] = 1;
+  if (live_ > many_ && before - live_ < added / 2) words_->many = 1;
   int64_t total = 0;
   napi_adjust_external_memory(env, static_cast<int64_t>(bytes_) - static_cast<int64_t>(reported_bytes_), &total);
   reported_bytes_ = bytes_;

@@ -13,6 +13,24 @@
 
 namespace sm::js {
 
+// Memory that JavaScript shares: it reads and writes these without a call, at the places that js/lib/memory.js names.
+struct SharedWords {
+  static constexpr uint32_t kMostFound = 32;
+
+  uint32_t group_full = 1;  // open another before the next call that makes a handle
+  uint32_t large = 0;       // the handle just made, when it wants a group of its own
+  uint32_t many = 0;        // 1: most of what was made since the last sweep is still there
+  // A call of an operation: the op, its operands' handles, a plain number, the result's handle.
+  uint32_t op = 0;
+  uint32_t a = 0;
+  uint32_t b = 0;
+  double number = 0;
+  uint32_t result = 0;
+  // What a backward pass found, for each tensor: a handle, whether it is that of a marked leaf, and a gradient's
+  // handle. Making arrays of them costs more.
+  uint32_t found[3 * kMostFound] = {};
+};
+
 // The tensors that JavaScript holds. JavaScript knows a tensor by its handle, a
 // small number, in an object of its own class. Freeing follows groups: a
 // handle belongs to the group that was open when it was made, each object
@@ -51,11 +69,8 @@ class Slots {
 
   size_t size() const { return live_; }
   size_t bytes() const { return bytes_; }
-  // [0]: the open group is full, open another before the next call.
-  // [1]: the handle just made is large and wants a group of its own.
-  // [2]: most of what was made since the last sweep is still there.
-  // JavaScript reads them without a call, in memory that it shares.
-  void share_flags(uint32_t* flags) { flags_ = flags; }
+  // Says there when a group is full, a handle is large, and handles are many.
+  void share(SharedWords* words) { words_ = words; }
 
  private:
   struct Slot {
@@ -85,7 +100,7 @@ class Slots {
   size_t bytes_since_sweep_ = 0;
   size_t many_ = 2048;         // tensors, which are reason to ask for a collection
   size_t reported_bytes_ = 0;  // to the garbage collector
-  uint32_t* flags_ = nullptr;
+  SharedWords* words_ = nullptr;
 };
 
 struct Network;
@@ -93,15 +108,11 @@ struct Network;
 // What one environment (the main thread, or a worker) has. Everything here
 // belongs to its thread.
 struct Instance {
-  // A call that finds several tensors leaves three numbers for each in memory that JavaScript shares: a
-  // handle, whether it is that of a marked leaf, and a gradient's handle. Making arrays of them costs more.
-  static constexpr uint32_t kMostFound = 32;
-  uint32_t* found = nullptr;
-
   ~Instance();
   Slots slots;
+  SharedWords* words = nullptr;
+  napi_ref words_buffer = nullptr;
   napi_ref error_class = nullptr;
-  napi_ref flags = nullptr;
   napi_ref run_checkpoint = nullptr;
   std::vector<std::unique_ptr<NoGrad>> no_grad;
   std::unique_ptr<Network> network;
@@ -122,7 +133,19 @@ inline const Tensor& tensor_at(napi_env env, napi_value handle) {
   return instance(env).slots.at(to_handle(env, handle));
 }
 
+// A function without arguments, which finds what it needs in SharedWords.
+template <napi_value (*function)(napi_env, Instance&)>
+void define_bare(napi_env env, napi_value exports, const char* name) {
+  const napi_callback call = [](napi_env env, napi_callback_info) {
+    return guarded(env, [env] { return function(env, instance(env)); });
+  };
+  napi_value value;
+  check(env, napi_create_function(env, name, NAPI_AUTO_LENGTH, call, nullptr, &value));
+  set(env, exports, name, value);
+}
+
 void define_tensors(napi_env env, napi_value exports);
+void define_quick(napi_env env, napi_value exports);
 void define_indexing(napi_env env, napi_value exports);
 void define_autograd(napi_env env, napi_value exports);
 void define_losses(napi_env env, napi_value exports);

@@ -70,12 +70,12 @@ class Arguments {
   napi_value values_[kMost];
 };
 
-// The C function of a binding: errors become JavaScript exceptions.
-template <napi_value (*function)(const Arguments&)>
-napi_value bound(napi_env env, napi_callback_info info) {
+// A call from JavaScript: errors become its exceptions.
+template <class F>
+napi_value guarded(napi_env env, F function) {
   const TaggedCall call;
   try {
-    return function(Arguments(env, info));
+    return function();
   } catch (const Error& error) {
     throw_error(env, error);
   } catch (const Pending&) {
@@ -83,6 +83,12 @@ napi_value bound(napi_env env, napi_callback_info info) {
     throw_error(env, Error(ErrorCode::kInternal, error.what()));
   }
   return nullptr;
+}
+
+// The C function of a binding.
+template <napi_value (*function)(const Arguments&)>
+napi_value bound(napi_env env, napi_callback_info info) {
+  return guarded(env, [env, info] { return function(Arguments(env, info)); });
 }
 
 template <napi_value (*function)(const Arguments&)>

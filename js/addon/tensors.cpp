@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "codec/file.hpp"
 #include "codec/safetensors.hpp"
@@ -128,22 +127,6 @@ napi_value run_op(const Arguments& arguments) {
   const ops::Inputs used = list.empty() ? ops::Inputs(inputs.data(), count) : ops::Inputs(list);
   if (op.forward_many) return add_all(env, ops::run_many(op, used, attrs));
   return integer(env, add(env, ops::run(op, used, attrs)));
-}
-
-// runNumber(op, tensor, number, number first): a binary op with a plain number,
-// which counts as an integer beside integers when it is whole.
-napi_value run_with_number(const Arguments& arguments) {
-  const napi_env env = arguments.env();
-  const auto rows = ops::table();
-  const uint32_t index = to_handle(env, arguments[0]);
-  if (index >= rows.size()) throw Error(ErrorCode::kNotFound, "no such op");
-  const Tensor& tensor = tensor_at(env, arguments[1]);
-  const double value = to_number(env, arguments[2], "operand");
-  const bool whole = !is_floating(tensor.dtype()) && std::trunc(value) == value && std::abs(value) <= 0x1p53;
-  const Tensor constant = whole ? Tensor(static_cast<int64_t>(value)) : Tensor(value);
-  const bool first = to_boolean(env, arguments[3]);
-  const Tensor* const inputs[] = {first ? &constant : &tensor, first ? &tensor : &constant};
-  return integer(env, add(env, ops::run(*rows[index], inputs, {})));
 }
 
 // number(value, whole): a constant that adapts to the other operand's dtype.
@@ -415,23 +398,6 @@ napi_value held(const Arguments& arguments) {
   return out;
 }
 
-// flags(): the shared Uint32Array's buffer; see Slots for the first three, and Instance for the rest.
-napi_value flags(const Arguments& arguments) {
-  constexpr uint32_t kFlags = 3;
-  const napi_env env = arguments.env();
-  Instance& mine = instance(env);
-  void* memory = nullptr;
-  napi_value buffer;
-  check(env, napi_create_arraybuffer(env, (kFlags + 3 * Instance::kMostFound) * sizeof(uint32_t), &memory, &buffer));
-  auto* words = static_cast<uint32_t*>(memory);
-  std::fill_n(words, kFlags, 0);
-  words[0] = 1;
-  check(env, napi_create_reference(env, buffer, 1, &mine.flags));
-  mine.slots.share_flags(words);
-  mine.found = words + kFlags;
-  return buffer;
-}
-
 napi_value open_group(const Arguments& arguments) {
   instance(arguments.env()).slots.open_group(arguments.env(), arguments[0]);
   return undefined(arguments.env());
@@ -453,7 +419,6 @@ napi_value sweep(const Arguments& arguments) {
 void define_tensors(napi_env env, napi_value exports) {
   define<table>(env, exports, "table");
   define<run_op>(env, exports, "run");
-  define<run_with_number>(env, exports, "runNumber");
   define<make_number>(env, exports, "number");
   define<from_data>(env, exports, "fromData");
   define<read_data>(env, exports, "read");
@@ -487,7 +452,6 @@ void define_tensors(napi_env env, napi_value exports) {
   define<seed>(env, exports, "manualSeed");
   define<bytes_used>(env, exports, "bytesUsed");
   define<held>(env, exports, "held");
-  define<flags>(env, exports, "flags");
   define<open_group>(env, exports, "openGroup");
   define<adopt>(env, exports, "adopt");
   define<sweep>(env, exports, "sweep");

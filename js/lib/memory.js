@@ -23,23 +23,30 @@ const newToken = () => Object.defineProperty(new Token(), 'clone', kRefuseClone)
 /** What a disposed tensor refers to. */
 export const deadToken = newToken()
 
-/**
- * [0]: the open group is full; [1]: the handle just made wants a group of its own; [2]: much was made and little of it
- * freed since the core last looked. Written by the core.
- */
-const flags = new Uint32Array(native.flags())
+const shared = native.words()
+/** Memory that the core reads and writes too: its SharedWords, at the places that these constants name. */
+export const words = new Uint32Array(shared)
+/** The plain number among an operation's operands, at [0]. */
+export const numbers = new Float64Array(shared, 24, 1)
+const kGroupFull = 0
+const kLarge = 1
+const kMany = 2
+export const kOp = 3
+export const kA = 4
+export const kB = 5
+export const kResult = 8
 /** What a backward pass found, three numbers for each tensor: its handle, whether a leaf is marked by it, its gradient's handle. */
-export const found = flags.subarray(3)
+export const found = words.subarray(9)
 
 let token = null
 
 /** Call before anything that makes handles, never between making one and wrapping it. */
 export function prepare() {
-  if (flags[0] === 0) return
+  if (words[kGroupFull] === 0) return
   // A token that a collection finds here would be older than its group.
   token = null
-  if (flags[2] !== 0) {
-    flags[2] = 0
+  if (words[kMany] !== 0) {
+    words[kMany] = 0
     collectYoung()
   }
   collectAsNeeded()
@@ -49,8 +56,8 @@ export function prepare() {
 
 /** The token for the handle that was just made. */
 export function tokenFor(handle) {
-  if (flags[1] !== handle) return token
-  flags[1] = 0
+  if (words[kLarge] !== handle) return token
+  words[kLarge] = 0
   return ownToken(handle)
 }
 

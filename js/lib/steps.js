@@ -1,6 +1,6 @@
 import { isAnyArrayBuffer } from 'node:util/types'
 import { native, ShumaiError } from './native.js'
-import { found, prepare, tidy } from './memory.js'
+import { found, kA, kResult, prepare, tidy, words } from './memory.js'
 import { note } from './started.js'
 import { Tensor, wrap } from './tensor.js'
 
@@ -11,9 +11,9 @@ import { Tensor, wrap } from './tensor.js'
 // Backward names the very object that was asked to require gradients: the core
 // finds its handle, the handle's token, and that its owner. Not by a WeakRef,
 // which would keep the object until the next await.
-function leafOf(handle, marked) {
+function leafOf(handle, marked, token = marked ? native.tokenOf(handle) : undefined) {
   if (!marked) return wrap(handle)
-  return native.tokenOf(handle)?.owner ?? wrap(native.again(handle))
+  return token?.owner ?? wrap(native.again(handle))
 }
 
 let lastStep = 0
@@ -40,11 +40,15 @@ export function inheritSteps(out, input) {
 /** The result of a pass, from the count of what is in `found`, or from a buffer of the same. */
 function toGradients(result) {
   const all = typeof result === 'number' ? found : new Uint32Array(result)
-  const count = typeof result === 'number' ? result : all.length / 3
-  const out = {}
+  return gradientsIn(all, typeof result === 'number' ? result : all.length / 3)
+}
+
+// `token` is that of the first leaf's group, where it is known.
+function gradientsIn(all, count, token) {
+  const out = count === 1 ? { 0: undefined } : {}
   for (let id = 0; id < count; ++id) out[id] = { tensor: null, grad: wrap(all[3 * id + 2]), id }
   for (let id = 0; id < count; ++id) {
-    const tensor = leafOf(all[3 * id], all[3 * id + 1] === 1)
+    const tensor = leafOf(all[3 * id], all[3 * id + 1] === 1, id === 0 ? token : undefined)
     tensor.__grad = undefined
     out[id].tensor = tensor
   }
@@ -105,6 +109,22 @@ export function noGrad(fn) {
 export function backwardFrom(root, jacobian, retainGraph, createGraph) {
   prepare()
   const pass = withSteps(root.__steps, () => native.backward(root.__handle, jacobian?.__handle, retainGraph, createGraph))
+  return toResult(root, pass)
+}
+
+const { backwardAlone } = native
+const kOther = 0xffffffff // in the place of a count
+
+/** backwardFrom(root) without a jacobian, options and functions of JavaScript's in the graph. */
+export function backwardOf(root) {
+  prepare()
+  words[kA] = root.__handle
+  const result = backwardAlone()
+  const count = words[kResult]
+  return count === kOther ? toResult(root, result) : gradientsIn(found, count, result)
+}
+
+function toResult(root, pass) {
   return typeof pass === 'number' || isAnyArrayBuffer(pass) ? toGradients(pass) : note(awaitPass(root, pass))
 }
 

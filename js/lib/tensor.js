@@ -1,8 +1,8 @@
 import { arrayOf, dtypeCode, dtypeOfArray, kNames, readAs, toHalves } from './elements.js'
 import { native, ShumaiError } from './native.js'
-import { currentTracker, deadToken, ownToken, prepare, setTensorTest, tokenFor } from './memory.js'
+import { currentTracker, deadToken, kA, kB, kOp, kResult, numbers, ownToken, prepare, setTensorTest, tokenFor, words } from './memory.js'
 import { loadInto, loadOnly, startCheckpoint, updated } from './files.js'
-import { backwardFrom, inheritSteps } from './steps.js'
+import { backwardFrom, backwardOf, inheritSteps } from './steps.js'
 
 /**
  * A multi-dimensional array of one dtype, with the graph that computed it. The
@@ -59,7 +59,9 @@ export class Tensor {
    * returns {tensor, grad} for each leaf that requires gradients, and sets
    * .grad. When the graph crosses the network it returns a promise of that.
    */
-  backward(jacobian, { retainGraph = false, createGraph = false } = {}) {
+  backward(jacobian, options) {
+    if (jacobian === undefined && options === undefined && this.__steps === undefined) return backwardOf(this)
+    const { retainGraph = false, createGraph = false } = options ?? {}
     const given = jacobian === undefined || jacobian === null || jacobian instanceof Tensor ? jacobian : tensor(jacobian)
     return backwardFrom(this, given, retainGraph, createGraph)
   }
@@ -346,24 +348,32 @@ export function makeFunction(run, name, args) {
 }
 
 // The most common shapes of an op, without what the general one does for others.
+// They leave their operands in shared memory and find the result there.
+const { runBinary, runNumber, runUnary } = native
+
 function makeUnary(code, general) {
-  const run = native.run
   return (x) => {
     if (!(x instanceof Tensor)) return general(x)
     prepare()
-    const out = wrap(run(code, x.__handle))
+    words[kOp] = code
+    words[kA] = x.__handle
+    runUnary()
+    const out = wrap(words[kResult])
     if (x.__steps !== undefined) inheritSteps(out, x)
     return out
   }
 }
 
 function makeBinary(code, general) {
-  const { run, runNumber } = native
   return (a, b) => {
     const both = a instanceof Tensor ? b instanceof Tensor : undefined
     if (both === true) {
       prepare()
-      const out = wrap(run(code, a.__handle, b.__handle))
+      words[kOp] = code
+      words[kA] = a.__handle
+      words[kB] = b.__handle
+      runBinary()
+      const out = wrap(words[kResult])
       if (a.__steps !== undefined) inheritSteps(out, a)
       if (b.__steps !== undefined) inheritSteps(out, b)
       return out
@@ -372,20 +382,26 @@ function makeBinary(code, general) {
     const number = both === false ? b : a
     if (typeof number !== 'number' || !(tensor instanceof Tensor)) return general(a, b)
     prepare()
-    const out = wrap(runNumber(code, tensor.__handle, number, tensor === b))
+    words[kOp] = code
+    words[kA] = tensor.__handle
+    words[kB] = tensor === b ? 1 : 0
+    numbers[0] = number
+    runNumber()
+    const out = wrap(words[kResult])
     if (tensor.__steps !== undefined) inheritSteps(out, tensor)
     return out
   }
 }
 
 // One tensor, then arguments that the core reads as they are.
-function makeFirst(code, general, count) {
+function makeFirst(code, general, args) {
   const run = native.run
-  return (...given) => {
-    const x = given[0]
-    if (!(x instanceof Tensor) || given.length > count) return general(...given)
+  const alone = args.slice(1).every(({ optional }) => optional) ? makeUnary(code, general) : undefined
+  return function (x, a, b, c, d, e) {
+    if (alone !== undefined && a === undefined && arguments.length <= 2) return alone(x)
+    if (!(x instanceof Tensor) || arguments.length > args.length) return general(...arguments)
     prepare()
-    const out = wrap(run(code, x.__handle, given[1], given[2], given[3], given[4], given[5]))
+    const out = wrap(run(code, x.__handle, a, b, c, d, e))
     if (x.__steps !== undefined) inheritSteps(out, x)
     return out
   }
@@ -398,7 +414,14 @@ function makeOp(code, name, args, many) {
   if (kinds.join() === 'tensor') return makeUnary(code, general)
   if (kinds.join() === 'tensor,tensor') return makeBinary(code, general)
   const plain = kinds[0] === 'tensor' && kinds.length <= 6 && kinds.slice(1).every((kind) => ['bool', 'int', 'float', 'dims', 'string'].includes(kind))
-  return plain ? makeFirst(code, general, args.length) : general
+  return plain ? makeFirst(code, general, args) : general
+}
+
+/** `run` as a method of its first argument. */
+function makeMethod(run, count) {
+  if (count === 1) return function () { return run(this) }
+  if (count === 2) return function (other) { return run(this, other) }
+  return function (...rest) { return rest.length === 0 ? run(this) : run(this, ...rest) }
 }
 
 /** Every operation by each of its JavaScript names. */
@@ -409,7 +432,7 @@ native.table().forEach((row, code) => {
     ops[name] = run
     if (row.args[0]?.kind !== 'tensor') continue
     // A method with this tensor as the first argument.
-    Tensor.prototype[name] = row.args.length === 1 ? function () { return run(this) } : row.args.length === 2 ? function (other) { return run(this, other) } : function (...rest) { return run(this, ...rest) }
+    Tensor.prototype[name] = makeMethod(run, row.args.length)
   }
 })
 Object.defineProperty(Tensor.prototype, 'T', {
