@@ -8,7 +8,8 @@ namespace {
 
 Tensor matmul_forward(const Call& call) {
   const DType dtype = result_type(call.inputs);
-  return kernels::matmul(as_dtype(call.in(0), dtype), as_dtype(call.in(1), dtype));
+  const InDType a(call.in(0), dtype), b(call.in(1), dtype);
+  return kernels::matmul(a, b);
 }
 
 // The output's gradient with the axes that 1-d operands left out.

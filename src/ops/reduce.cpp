@@ -30,8 +30,9 @@ int64_t count_of(const Shape& shape, const Dims& axes) {
 Tensor summable(const Tensor& x) { return as_dtype(x, is_floating(x.dtype()) ? x.dtype() : DType::i64); }
 
 Tensor sum_forward(const Call& call) {
-  const Tensor x = summable(call.in(0));
-  return reduce_as(Reduce::kSum, x, normalize_axes(call.dims(0), x.ndim(), "sum"), call.flag(1), x.dtype());
+  const DType dtype = call.in(0).dtype();
+  const InDType x(call.in(0), is_floating(dtype) ? dtype : DType::i64);
+  return reduce_as(Reduce::kSum, x, normalize_axes(call.dims(0), x->ndim(), "sum"), call.flag(1), x->dtype());
 }
 
 Tensor mean_forward(const Call& call) {

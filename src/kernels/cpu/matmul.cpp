@@ -139,15 +139,40 @@ void tiny_product(int64_t m, int64_t n, int64_t k, View<U> a, View<U> b, U* c, i
   }
 }
 
-// The same for rows of b that lie together: each is scaled and added to a row of c, which vectorises.
+// Four rows of c by eight columns, where rows of b lie together. A missing row repeats the last.
+void small_tile(int64_t rows, int64_t k, View<float> a, View<float> b, float* c, int64_t c_row) {
+  typedef float Eight __attribute__((vector_size(32)));
+  constexpr int kRows = 4;
+  const float* from[kRows];
+  for (int r = 0; r < kRows; ++r) from[r] = a.data + std::min<int64_t>(r, rows - 1) * a.row;
+  Eight s0{}, s1{}, s2{}, s3{};
+  for (int64_t p = 0; p < k; ++p) {
+    Eight line;
+    std::memcpy(&line, b.data + p * b.row, sizeof line);
+    const int64_t at = p * a.column;
+    s0 += line * from[0][at];
+    s1 += line * from[1][at];
+    s2 += line * from[2][at];
+    s3 += line * from[3][at];
+  }
+  const Eight sums[kRows] = {s0, s1, s2, s3};
+  for (int64_t r = 0; r < rows; ++r) std::memcpy(c + r * c_row, &sums[r], sizeof(Eight));
+}
+
+// The same where rows of b lie together.
 void small_product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, float* c, int64_t c_row) {
+  const int64_t whole = n / 8 * 8;
+  for (int64_t i = 0; i < m; i += 4)
+    for (int64_t j = 0; j < whole; j += 8)
+      small_tile(std::min<int64_t>(4, m - i), k, a.at(i, 0), b.at(0, j), c + i * c_row + j, c_row);
+  if (whole == n) return;
   for (int64_t i = 0; i < m; ++i) {
     float* row = c + i * c_row;
-    for (int64_t j = 0; j < n; ++j) row[j] = 0;
+    for (int64_t j = whole; j < n; ++j) row[j] = 0;
     for (int64_t p = 0; p < k; ++p) {
       const float x = a.data[i * a.row + p * a.column];
       const float* y = b.data + p * b.row;
-      for (int64_t j = 0; j < n; ++j) row[j] += x * y[j];
+      for (int64_t j = whole; j < n; ++j) row[j] += x * y[j];
     }
   }
 }
@@ -241,15 +266,18 @@ bool suits_packed_product(int64_t m, int64_t n, int64_t k, const View<float>& b)
   return m >= 8 && m <= kMost && n >= 8 && n <= kMost && (b.column != 1 || k <= kMost);
 }
 
+// Up to these a call costs more than the product.
+constexpr int64_t kTiny = 256, kSmall = 1024;
+
+bool suits_small_product(int64_t m, int64_t n, int64_t k, const View<float>& b) {
+  return m * n * k <= kTiny || (m * n * k <= kSmall && b.column == 1 && n >= 4);
+}
+
 void product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, const float* bias, float* c,
              int64_t c_row) {
-  // Below these a call costs more than the product.
-  constexpr int64_t kTiny = 256, kSmall = 1024;
   const Matrix left{a.data, a.row, a.column}, right{b.data, b.row, b.column};
-  if (m * n * k <= kTiny)
-    tiny_product(m, n, k, a, b, c, c_row);
-  else if (m * n * k <= kSmall && b.column == 1 && n >= 4)
-    small_product(m, n, k, a, b, c, c_row);
+  if (suits_small_product(m, n, k, b))
+    m* n* k <= kTiny ? tiny_product(m, n, k, a, b, c, c_row) : small_product(m, n, k, a, b, c, c_row);
   else if (suits_packed_product(m, n, k, b) && packed_product(m, n, k, left, right, bias, c, c_row))
     return;
   else
@@ -348,13 +376,26 @@ Dims row_strides(const Tensor& row, const Shape& shape) {
   return strides;
 }
 
-Tensor readable_tensor(const Tensor& x) {
+// A small product of two matrices, which needs no plan; undefined for any other.
+Tensor small_matmul(const Tensor& a, const Tensor& b) {
+  TensorImpl &x = *a.impl(), &y = *b.impl();
+  if (x.dtype != DType::f32 || x.shape.size() != 2 || y.shape.size() != 2 || x.shape[1] != y.shape[0]) return {};
+  const int64_t m = x.shape[0], n = y.shape[1], k = x.shape[1];
+  if (std::min({m, n, k}) < 1 || std::max({m, n, k}) > kSmall) return {};
+  const View<float> right{y.as<float>(), y.strides[0], y.strides[1]};
+  if (!suits_small_product(m, n, k, right)) return {};
+  Tensor out = make_tensor({m, n}, DType::f32);
+  product(m, n, k, {x.as<float>(), x.strides[0], x.strides[1]}, right, nullptr, out.impl()->as<float>(), n);
+  return out;
+}
+
+bool is_readable(const Tensor& x) {
   const Shape& shape = x.shape();
   const Dims& strides = x.strides();
   const int last = x.ndim() - 1;
-  if (x.dtype() != DType::f32) return x;
-  if (last == 0) return strides[0] >= 1 || shape[0] <= 1 ? x : contiguous(x);
-  return readable(shape[last - 1], shape[last], strides[last - 1], strides[last]) ? x : contiguous(x);
+  if (x.dtype() != DType::f32) return true;
+  if (last == 0) return strides[0] >= 1 || shape[0] <= 1;
+  return readable(shape[last - 1], shape[last], strides[last - 1], strides[last]);
 }
 
 }  // namespace
@@ -381,6 +422,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, const Tensor& bias) {
     return cast(matmul(cast(a, DType::f32), cast(b, DType::f32), wide), dtype);
   }
 
+  if (Tensor out = bias.defined() ? Tensor() : small_matmul(a, b); out.defined()) return out;
   Plan plan = make_plan(a, b);
   Tensor out = make_tensor(plan.result, dtype);
   if (out.elements() == 0) return out;
@@ -391,9 +433,11 @@ Tensor matmul(const Tensor& a, const Tensor& b, const Tensor& bias) {
       std::memset(out.impl()->bytes(), 0, out.nbytes());
     return out;
   }
-  const Tensor left = readable_tensor(a), right = readable_tensor(b);
+  const Tensor left_made = is_readable(a) ? Tensor() : contiguous(a);
+  const Tensor right_made = is_readable(b) ? Tensor() : contiguous(b);
+  const Tensor &left = left_made.defined() ? left_made : a, &right = right_made.defined() ? right_made : b;
   const Tensor added = bias.defined() ? contiguous(bias) : bias;
-  if (!left.same_as(a) || !right.same_as(b)) plan = make_plan(left, right);
+  if (left_made.defined() || right_made.defined()) plan = make_plan(left, right);
   with_type(dtype, [&](auto type) {
     using T = typename decltype(type)::type;
     if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {

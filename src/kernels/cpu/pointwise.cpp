@@ -97,12 +97,27 @@ DType arithmetic_of(const Tensor& tensor) {
   return expression && !expression->computed() ? expression->arithmetic : DType::boolean;
 }
 
+// Few elements in a row, which need no plan.
+Tensor quick(Unary kind, const Tensor& x) {
+  constexpr int64_t kFew = 1024;
+  TensorImpl& impl = *x.impl();
+  if (impl.dtype != DType::f32 || !impl.is_contiguous || impl.elements > kFew || impl.elements >= recording_threshold())
+    return {};
+  const Map<float> map = map_of<float>(kind);
+  if (!map) return {};
+  Tensor out = make_tensor(impl.shape, DType::f32);
+  const float* const in[] = {impl.as<float>()};
+  if (impl.elements > 0) map(in, out.impl()->as<float>(), static_cast<size_t>(impl.elements));
+  return out;
+}
+
 bool has_map(Unary kind) { return map_of<float>(kind) != nullptr; }
 bool has_map(Binary kind) { return map_of<float>(kind, Fixed::kNone) != nullptr; }
 
 }  // namespace
 
 Tensor pointwise(Unary kind, const Tensor& x) {
+  if (Tensor out = quick(kind, x); out.defined()) return out;
   if (Tensor out = has_map(kind) ? recorded(kind, x.dtype(), x.dtype(), x.shape(), x) : Tensor(); out.defined())
     return out;
   Tensor out = make_tensor(x.shape(), x.dtype());

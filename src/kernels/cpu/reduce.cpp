@@ -7,6 +7,7 @@
 #include "kernels/parallel.hpp"
 #include "kernels/rows.hpp"
 #include "kernels/types.hpp"
+#include "tensor/impl.hpp"
 
 namespace sm::kernels {
 namespace {
@@ -228,10 +229,20 @@ bool sums_rows(Reduce kind, const Split& s, DType dtype) {
          s.kept_strides[0] == size && s.reduced_strides[0] == size * s.kept_sizes[0];
 }
 
+// The sum over all elements where they lie together.
+template <class T>
+bool sum_whole(const Tensor& x, const Dims& axes, const Tensor& out) {
+  TensorImpl& impl = *x.impl();
+  if (impl.dtype != dtype_of<T> || !impl.is_contiguous || axes.size() != impl.shape.size()) return false;
+  *out.impl()->as<T>() = Sum<T>::finish(Sum<T>::sum_of(impl.as<T>(), impl.elements));
+  return true;
+}
+
 }  // namespace
 
 void reduce(Reduce kind, const Tensor& x, const Dims& axes, const Tensor& out) {
   if (out.elements() == 0) return;
+  if (kind == Reduce::kSum && (sum_whole<float>(x, axes, out) || sum_whole<double>(x, axes, out))) return;
   const Split split = split_axes(x, axes);
   if (sums_rows(kind, split, x.dtype()))
     return sum_of_rows(x.dtype(), x.impl()->bytes(), split.reduced_sizes[0], split.kept_sizes[0], out.impl()->bytes());
