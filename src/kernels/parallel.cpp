@@ -2,6 +2,7 @@
 
 #include <hwy/cache_control.h>
 
+#include <array>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -60,31 +61,60 @@ bool watch(const Ready& ready) {
 
 // One call of parallel_for. Lives on its caller's stack: the caller waits
 // until it is out of the queue and `helpers` is 0.
-struct Job {
-  detail::RangeFunction call;
-  const void* function;
-  int64_t n;
-  int64_t chunk;
-  std::atomic<int64_t> next{0};
-  std::atomic<int> helpers{0};  // grows under the pool's mutex
-  std::exception_ptr error{};   // guarded by it
+//
+// Its range has a part for each thread, where that thread begins, before it takes
+// from the others' what is left: so a thread finds in its own cache what it wrote
+// in the call before.
+class Job {
+ public:
+  Job(int64_t n, int64_t chunk, int threads, detail::RangeFunction call, const void* function)
+      : call_(call), function_(function), n_(n), chunk_(chunk), parts_(std::min(threads, kMostParts)) {
+    for (int part = 0; part < parts_; ++part) next_[part].store(begin_of(part), std::memory_order_relaxed);
+  }
 
-  bool exhausted() const { return next.load(std::memory_order_relaxed) >= n; }
+  int64_t chunks() const { return (n_ + chunk_ - 1) / chunk_; }
 
-  std::exception_ptr run_ranges() {
+  bool exhausted() const {
+    for (int part = 0; part < parts_; ++part)
+      if (next_[part].load(std::memory_order_relaxed) < begin_of(part + 1)) return false;
+    return true;
+  }
+
+  std::exception_ptr run_ranges(int thread) {
     inside_range = true;
     std::exception_ptr caught;
-    for (int64_t begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < n;) {
-      try {
-        call(function, begin, std::min(begin + chunk, n));
-      } catch (...) {
-        caught = std::current_exception();
-        next.store(n, std::memory_order_relaxed);
-      }
-    }
+    // The caller's part is nobody else's, whatever the others' numbers.
+    const int first = thread == 0 || parts_ == 1 ? 0 : 1 + (thread - 1) % (parts_ - 1);
+    for (int i = 0; i < parts_; ++i) run_part((first + i) % parts_, caught);
     inside_range = false;
     return caught;
   }
+
+  std::atomic<int> helpers{0};  // grows under the pool's mutex
+  std::exception_ptr error{};   // guarded by it
+
+ private:
+  static constexpr int kMostParts = 16;
+
+  int64_t begin_of(int part) const { return std::min(n_, chunks() * part / parts_ * chunk_); }
+
+  void run_part(int part, std::exception_ptr& caught) {
+    const int64_t end = begin_of(part + 1);
+    for (int64_t begin; (begin = next_[part].fetch_add(chunk_, std::memory_order_relaxed)) < end;) {
+      try {
+        call_(function_, begin, std::min(begin + chunk_, end));
+      } catch (...) {
+        caught = std::current_exception();
+        for (int other = 0; other < parts_; ++other) next_[other].store(n_, std::memory_order_relaxed);
+      }
+    }
+  }
+
+  detail::RangeFunction call_;
+  const void* function_;
+  int64_t n_, chunk_;
+  int parts_;
+  std::array<std::atomic<int64_t>, kMostParts> next_;
 };
 
 class Pool {
@@ -104,8 +134,7 @@ class Pool {
   }
 
   void run(Job& job) {
-    const int64_t chunks = (job.n + job.chunk - 1) / job.chunk;
-    int64_t wanted = std::min<int64_t>(chunks, threads()) - 1;
+    int64_t wanted = std::min<int64_t>(job.chunks(), threads()) - 1;
     {
       const std::lock_guard lock(mutex_);
       start_workers();
@@ -114,7 +143,7 @@ class Pool {
       wanted = std::min<int64_t>(wanted - watching_, sleeping_);
     }
     for (int64_t i = 0; i < wanted; ++i) wake_.notify_one();
-    std::exception_ptr error = job.run_ranges();
+    std::exception_ptr error = job.run_ranges(0);
     {
       const std::lock_guard lock(mutex_);
       std::erase(queue_, &job);
@@ -129,7 +158,8 @@ class Pool {
 
   void start_workers() {
     try {
-      for (; workers_ < threads() - 1; ++workers_) std::thread([this] { work(); }).detach();
+      for (; workers_ < threads() - 1; ++workers_)
+        std::thread([this, thread = workers_ + 1] { work(thread); }).detach();
     } catch (const std::system_error&) {
       // The caller does the work of the threads that the system refuses.
     }
@@ -137,11 +167,12 @@ class Pool {
 
   bool superfluous() const { return workers_ > threads() - 1; }
 
-  void work() {
+  // `thread` numbers this one; callers are 0.
+  void work(int thread) {
     std::unique_lock lock(mutex_);
     while (!superfluous()) {
       if (!queue_.empty()) {
-        help(*queue_.front(), lock);
+        help(*queue_.front(), thread, lock);
         continue;
       }
       const uint64_t seen = posted_.load(std::memory_order_relaxed);
@@ -158,14 +189,14 @@ class Pool {
     --workers_;
   }
 
-  void help(Job& job, std::unique_lock<std::mutex>& lock) {
+  void help(Job& job, int thread, std::unique_lock<std::mutex>& lock) {
     if (job.exhausted()) {
       std::erase(queue_, &job);
       return;
     }
     job.helpers.fetch_add(1, std::memory_order_relaxed);
     lock.unlock();
-    std::exception_ptr error = job.run_ranges();
+    std::exception_ptr error = job.run_ranges(thread);
     if (error) {
       const std::lock_guard again(mutex_);
       if (!job.error) job.error = std::move(error);
@@ -202,7 +233,7 @@ void detail::run_in_parallel(int64_t n, int64_t grain, RangeFunction call, const
   if (threads == 1) return call(function, 0, n);
   // A few ranges a thread, so that one that is held up leaves its share to the others.
   const int64_t chunk = std::max(grain, (n + 4 * threads - 1) / (4 * threads));
-  Job job{call, function, n, chunk};
+  Job job(n, chunk, threads, call, function);
   Pool::instance().run(job);
 }
 

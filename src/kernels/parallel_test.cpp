@@ -83,6 +83,22 @@ TEST_F(ParallelFor, UsesAsManyThreadsAsAskedFor) {
   }
 }
 
+TEST_F(ParallelFor, EachThreadBeginsInAPartOfItsOwn) {
+  set_num_threads(2);
+  std::mutex mutex;
+  std::condition_variable both;
+  std::set<std::thread::id> threads;
+  std::set<int64_t> first;
+  parallel_for(4, 1, [&](int64_t begin, int64_t) {
+    std::unique_lock lock(mutex);
+    if (!threads.insert(std::this_thread::get_id()).second) return;
+    first.insert(begin);
+    both.notify_all();
+    EXPECT_TRUE(both.wait_for(lock, std::chrono::seconds(30), [&] { return threads.size() == 2; }));
+  });
+  EXPECT_EQ(first, (std::set<int64_t>{0, 2}));
+}
+
 TEST_F(ParallelFor, NestedCallsRunInline) {
   set_num_threads(3);
   std::atomic<int> total{0};
