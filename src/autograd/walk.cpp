@@ -55,6 +55,7 @@ Walk::Walk(const Tensor& root, const Tensor& jacobian, BackwardOptions options) 
 
 Node* Walk::next_async() {
   const Recording recording(options_.create_graph && detail::recording);
+  const kernels::LongChains guard;
   while (!ready_.empty()) {
     std::pop_heap(ready_.begin(), ready_.end(), made_earlier);
     Node* node = ready_.back();

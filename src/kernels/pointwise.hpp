@@ -27,4 +27,16 @@ void compute_all(std::span<const Tensor> tensors);
 int64_t recording_threshold() noexcept;
 void set_recording_threshold(int64_t elements) noexcept;
 
+// While one exists, this thread records from a quarter of that on: a backward pass computes long chains.
+class LongChains {
+ public:
+  LongChains() noexcept;
+  ~LongChains();
+  LongChains(const LongChains&) = delete;
+  LongChains& operator=(const LongChains&) = delete;
+
+ private:
+  bool before_;
+};
+
 }  // namespace sm::kernels

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "kernels/cpu/expression.hpp"
@@ -14,6 +15,7 @@ namespace {
 
 // Below, recording costs more than the passes over memory that it saves.
 std::atomic<int64_t> threshold{8192};
+thread_local bool long_chains = false;
 
 bool is_real(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
 
@@ -78,8 +80,9 @@ class Recorder {
 };
 
 bool is_large(const Shape& shape) {
-  const int64_t least = recording_threshold();
-  return least != INT64_MAX && elements_of(shape) >= std::max<int64_t>(least, 1);
+  const int64_t least = recording_threshold(), elements = elements_of(shape);
+  if (least == INT64_MAX || elements < std::max<int64_t>(least / 4, 1)) return false;
+  return elements >= least || long_chains;
 }
 
 // Undefined when it isn't worth recording, or can't be.
@@ -178,6 +181,9 @@ void compute_all(std::span<const Tensor> tensors) {
   for (const Tensor& tensor : tensors)
     if (tensor.defined()) tensor.impl()->storage();
 }
+
+LongChains::LongChains() noexcept : before_(std::exchange(long_chains, true)) {}
+LongChains::~LongChains() { long_chains = before_; }
 
 int64_t recording_threshold() noexcept { return threshold.load(std::memory_order_relaxed); }
 void set_recording_threshold(int64_t elements) noexcept { threshold.store(elements, std::memory_order_relaxed); }

@@ -47,6 +47,17 @@ TEST_F(Recorded, ChainIsComputedWhenSomebodyLooks) {
   for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], std::tanh(2 * from[i]) + from[i], 1e-6);
 }
 
+TEST_F(Recorded, LongChainsBeginWithFewerElements) {
+  set_recording_threshold(8000);
+  const Tensor x = settled(ramp({2000})), few = settled(ramp({1999}));
+  EXPECT_FALSE(is_pending(x * x));
+  const LongChains guard;
+  EXPECT_TRUE(is_pending(x * x));
+  EXPECT_FALSE(is_pending(few * few));
+  set_recording_threshold(INT64_MAX);
+  EXPECT_FALSE(is_pending(x * x));
+}
+
 TEST_F(Recorded, ResultsEqualThoseOfOneOperationAtATimeBitByBit) {
   for (DType dtype : {DType::f32, DType::f64}) {
     const Tensor x = settled(ramp({7, 300}, dtype)), row = settled(ramp({300}, dtype)),
