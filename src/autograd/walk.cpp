@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 
 #include "autograd/function.hpp"
 #include "kernels/pointwise.hpp"
@@ -30,6 +31,15 @@ Tensor starting_gradient(const Tensor& root, const Tensor& jacobian) {
   return jacobian.dtype() == root.dtype() ? jacobian : astype(jacobian, root.dtype());
 }
 
+// The reference that `tensor` has, without counting where nobody else has one.
+ImplRef take_ref(Tensor tensor) {
+  if (!tensor.impl()->unique()) return to_ref(tensor);
+  TensorImpl* impl = tensor.impl();
+  alignas(Tensor) std::byte held[sizeof(Tensor)];
+  new (held) Tensor(std::move(tensor));  // never destroyed
+  return ImplRef::first(impl);
+}
+
 bool made_earlier(const Node* a, const Node* b) { return a->sequence() < b->sequence(); }
 
 }  // namespace
@@ -45,11 +55,13 @@ Walk::Walk(const Tensor& root, const Tensor& jacobian, BackwardOptions options) 
   leaves_.reserve(4);
   outputs_.reserve(4);
   if (!impl.node) {
-    deliver({nullptr, ImplRef(&impl)}, std::move(start), UINT64_MAX, 0);
+    Leaf& leaf = leaves_.emplace_back(&impl, nullptr);
+    leaf.held = ImplRef(&impl);
+    enqueue(leaf.arrived, without_graph(std::move(start)), UINT64_MAX, 0);
     return;
   }
   collect(impl.node.get());
-  enqueue(states_[0].arrived, {without_graph(std::move(start)), UINT64_MAX, 0, -1});
+  enqueue(states_[0].arrived, without_graph(std::move(start)), UINT64_MAX, 0);
   ready_.push_back(impl.node.get());
 }
 
@@ -119,7 +131,7 @@ Gradients Walk::result() {
   set_gradients(entries);
   leaves_.clear();
   outputs_.clear();
-  if (!options_.retain_graph && !options_.create_graph) {
+  if (consumes()) {
     // From the leaves up, so that each is still held by what it feeds.
     std::sort(states_.begin(), states_.end(),
               [](const State& a, const State& b) { return made_earlier(a.node, b.node); });
@@ -132,8 +144,9 @@ Gradients Walk::result() {
 void Walk::set_gradients(std::vector<Gradients::Entry>& entries) {
   // A gradient with a graph refers to the tensors that it was computed from. In
   // their .grad it would keep them alive for ever, so that has the values alone.
-  const auto values = [](const Tensor& gradient, const TensorImpl& of) {
-    return to_ref(gradient.requires_grad() ? tagged_gradient(gradient.detach(), of.tag) : gradient);
+  const auto values = [](Tensor gradient, const TensorImpl& of) {
+    if (gradient.requires_grad()) gradient = tagged_gradient(gradient.detach(), of.tag);
+    return take_ref(std::move(gradient));
   };
   List<Tensor> totals{&arena_};
   totals.reserve(leaves_.size());
@@ -142,18 +155,19 @@ void Walk::set_gradients(std::vector<Gradients::Entry>& entries) {
   // One that is replaced may be the last to hold an output, so it stays until all are set.
   List<ImplRef> replaced{&arena_};
   replaced.reserve(leaves_.size() + outputs_.size());
-  const auto set = [&](TensorImpl& of, const Tensor& gradient) {
-    replaced.push_back(std::exchange(of.grad, values(gradient, of)));
+  const auto set = [&](TensorImpl& of, Tensor gradient) {
+    replaced.push_back(std::exchange(of.grad, values(std::move(gradient), of)));
   };
   entries.reserve(leaves_.size());
   for (size_t i = 0; i < leaves_.size(); ++i) {
-    ImplRef leaf = std::move(leaves_[i].leaf);
+    Leaf& found = leaves_[i];
     Tensor total = std::move(totals[i]);
-    if (leaf->tag) total = tagged_gradient(total, leaf->tag);
-    set(*leaf, total);
-    entries.push_back({Tensor(leaf.leak(), Tensor::Adopt()), std::move(total)});
+    if (found.leaf->tag) total = tagged_gradient(total, found.leaf->tag);
+    set(*found.leaf, total);
+    ImplRef& reference = found.held ? found.held : *found.edge;
+    entries.push_back({Tensor(reference.leak(), Tensor::Adopt()), std::move(total)});
   }
-  for (const Output& each : outputs_) set(*each.output, each.gradient);
+  for (Output& each : outputs_) set(*each.output, std::move(each.gradient));
 }
 
 // Finds every node below `root`, which gets the first state, and counts what each waits for.
@@ -197,23 +211,26 @@ Walk::State& Walk::state_of(Node* node) {
   return states_[node->place];
 }
 
-Walk::Leaf& Walk::leaf_of(const ImplRef& leaf) {
+Walk::Leaf& Walk::leaf_of(ImplRef& leaf) {
   constexpr size_t kFew = 16;
   if (leaves_.size() <= kFew) {
-    const auto found = std::find_if(leaves_.begin(), leaves_.end(), [&](const Leaf& l) { return l.leaf == leaf; });
+    const auto found =
+        std::find_if(leaves_.begin(), leaves_.end(), [&](const Leaf& l) { return l.leaf == leaf.get(); });
     if (found != leaves_.end()) return *found;
     if (leaves_.size() == kFew)
-      for (size_t i = 0; i < kFew; ++i) leaf_index_.emplace(leaves_[i].leaf.get(), i);
+      for (size_t i = 0; i < kFew; ++i) leaf_index_.emplace(leaves_[i].leaf, i);
   } else if (const auto found = leaf_index_.find(leaf.get()); found != leaf_index_.end()) {
     return leaves_[found->second];
   }
   if (leaves_.size() >= kFew) leaf_index_.emplace(leaf.get(), leaves_.size());
-  return leaves_.emplace_back(Leaf{leaf, {}});
+  Leaf& added = leaves_.emplace_back(leaf.get(), &leaf);
+  if (!consumes() || !kept_.empty()) added.held = leaf;
+  return added;
 }
 
-void Walk::deliver(const Node::Edge& edge, Tensor gradient, uint64_t from, size_t index) {
+void Walk::deliver(Node::Edge& edge, Tensor gradient, uint64_t from, size_t index) {
   Queue& queue = edge.node ? state_of(edge.node.get()).arrived : leaf_of(edge.leaf).arrived;
-  enqueue(queue, {without_graph(std::move(gradient)), from, static_cast<uint32_t>(index), -1});
+  enqueue(queue, without_graph(std::move(gradient)), from, index);
 }
 
 // What the caller or an awaited function gave may have a graph of its own.
@@ -222,10 +239,9 @@ Tensor Walk::without_graph(Tensor gradient) const {
   return keep ? std::move(gradient) : gradient.detach();
 }
 
-void Walk::enqueue(Queue& queue, Arrival arrival) {
+void Walk::enqueue(Queue& queue, Tensor gradient, uint64_t from, size_t index) {
   const auto at = static_cast<int32_t>(arrivals_.size());
-  arrivals_.push_back(std::move(arrival));
-  Arrival& added = arrivals_.back();
+  Arrival& added = arrivals_.emplace_back(std::move(gradient), from, index);
   int32_t* link = &queue.first;
   if (queue.last >= 0 && arrivals_[queue.last].before(added)) link = &arrivals_[queue.last].next;
   while (*link >= 0 && arrivals_[*link].before(added)) link = &arrivals_[*link].next;

@@ -49,10 +49,12 @@ class Walk {
   using List = std::pmr::vector<T>;
 
   struct Arrival {
+    Arrival(Tensor gradient, uint64_t from, size_t index) noexcept
+        : gradient(std::move(gradient)), from(from), index(static_cast<uint32_t>(index)) {}
     Tensor gradient;
     uint64_t from;  // the sequence of the node that sent it
     uint32_t index;
-    int32_t next;  // in the same queue; -1 at its end
+    int32_t next = -1;  // in the same queue; -1 at its end
     bool before(const Arrival& other) const { return from != other.from ? from > other.from : index < other.index; }
   };
   // Arrivals in the order in which they are added up.
@@ -66,7 +68,10 @@ class Walk {
     Queue arrived;
   };
   struct Leaf {
-    ImplRef leaf;
+    Leaf(TensorImpl* leaf, ImplRef* edge) noexcept : leaf(leaf), edge(edge) {}
+    TensorImpl* leaf;
+    ImplRef* edge;  // which refers to it, and gives that up where the graph is consumed
+    ImplRef held;   // where the edge can't
     Queue arrived;
   };
   // What a node computed, while somebody holds it, and its gradient.
@@ -79,14 +84,15 @@ class Walk {
   void collect(Node* root);
   bool meet(Node* node);
   State& state_of(Node* node);
-  Leaf& leaf_of(const ImplRef& leaf);
+  Leaf& leaf_of(ImplRef& leaf);
   void run(Node* node);
   Tensor arrived_at(Node* node);
   void note_output(Node* node, Tensor gradient);
+  bool consumes() const { return !options_.retain_graph && !options_.create_graph; }
   void set_gradients(std::vector<Gradients::Entry>& entries);
-  void deliver(const Node::Edge& edge, Tensor gradient, uint64_t from, size_t index);
+  void deliver(Node::Edge& edge, Tensor gradient, uint64_t from, size_t index);
   Tensor without_graph(Tensor gradient) const;
-  void enqueue(Queue& queue, Arrival arrival);
+  void enqueue(Queue& queue, Tensor gradient, uint64_t from, size_t index);
   Tensor sum_of(const Queue& queue);
 
   BackwardOptions options_;
