@@ -148,7 +148,7 @@ void Slots::sweep(napi_env env) {
     at = groups_.erase(at);
   }
   napi_close_handle_scope(env, scope);
-  if (live_ > many_ && before - live_ < added / 2) words_->many = 1;
+  if (live_ > many_ && before - live_ < added / 2) words_->many = live_ > kMostMany ? 2 : 1;
   int64_t total = 0;
   napi_adjust_external_memory(env, static_cast<int64_t>(bytes_) - static_cast<int64_t>(reported_bytes_), &total);
   reported_bytes_ = bytes_;

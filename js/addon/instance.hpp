@@ -19,7 +19,7 @@ struct SharedWords {
 
   uint32_t group_full = 1;  // open another before the next call that makes a handle
   uint32_t large = 0;       // the handle just made, when it wants a group of its own
-  uint32_t many = 0;        // 1: most of what was made since the last sweep is still there
+  uint32_t many = 0;        // 1: most of what was made since the last sweep is still there; 2: and that is a lot
   // A call of an operation: the op, its operands' handles, a plain number, the result's handle.
   uint32_t op = 0;
   uint32_t a = 0;

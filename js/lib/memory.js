@@ -45,9 +45,10 @@ export function prepare() {
   if (words[kGroupFull] === 0) return
   // A token that a collection finds here would be older than its group.
   token = null
-  if (words[kMany] !== 0) {
+  const many = words[kMany]
+  if (many !== 0) {
     words[kMany] = 0
-    collectYoung()
+    collectYoung(many === 2)
   }
   collectAsNeeded()
   token = newToken()
@@ -176,20 +177,38 @@ function youngCollection() {
   return () => gc({ type: 'minor' })
 }
 
-let young = null
-let leftByFull = 0
+/** `collect` as a function that says whether it ran: not again before `share` times as long as it usually takes. */
+function seldom(collect, share) {
+  let next = 0
+  let usual = 0.05
+  return (urgent) => {
+    const began = performance.now()
+    if (began < next && !urgent) return false
+    collect()
+    const ended = performance.now()
+    // Once it may take long because something else runs.
+    usual = Math.min(ended - began, 2 * usual)
+    next = ended + share * usual
+    return true
+  }
+}
 
 // The collectors go by the small size of the objects, and know little of the
 // memory behind them, which should be used again while it is in the caches.
+// Where a program's own objects make collections slow, they come less often.
+let young = null
+let full = null
+let leftByFull = 0
+
 // What JavaScriptCore's young collection happens to find on the stack is old
 // from then on, so some of everything stays until a full one.
-function collectYoung() {
-  young ??= youngCollection()
-  young()
+function collectYoung(urgent) {
+  young ??= seldom(youngCollection(), 3)
+  if (!young(urgent)) return
   const left = native.sweep()
   if (typeof Bun === 'undefined' || left < 2 * leftByFull + 512) return
-  Bun.gc(true)
-  leftByFull = native.sweep()
+  full ??= seldom(fullCollection(), 10)
+  if (full(false)) leftByFull = native.sweep()
 }
 
 function collectAsNeeded() {
