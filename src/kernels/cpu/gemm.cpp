@@ -37,34 +37,60 @@ struct Lines {
   int64_t line, step;
 };
 
-// Four lines by four steps.
-HWY_INLINE void turn(const float* from, int64_t line, float* to, int64_t width) {
-  const hn::Full128<float> d;
-  const hn::Repartition<double, decltype(d)> pairs;
+// Reads four lines: out[i] has in its block b step 4 b + i of each.
+template <class D>
+HWY_INLINE void turn_blocks(D d, const float* from, int64_t line, hn::Vec<D> (&out)[4]) {
+  const hn::Repartition<double, D> pairs;
   const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + line);
   const auto e = hn::LoadU(d, from + 2 * line), f = hn::LoadU(d, from + 3 * line);
-  const auto ab = hn::BitCast(pairs, hn::InterleaveLower(d, a, b)),
-             ef = hn::BitCast(pairs, hn::InterleaveLower(d, e, f));
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab, ef)), d, to);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab, ef)), d, to + width);
-  const auto cd = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b)),
-             gh = hn::BitCast(pairs, hn::InterleaveUpper(d, e, f));
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, cd, gh)), d, to + 2 * width);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, cd, gh)), d, to + 3 * width);
+  const auto ab = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
+  const auto ef = hn::BitCast(pairs, hn::InterleaveLower(d, e, f));
+  out[0] = hn::BitCast(d, hn::InterleaveLower(pairs, ab, ef));
+  out[1] = hn::BitCast(d, hn::InterleaveUpper(pairs, ab, ef));
+  const auto cd = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
+  const auto gh = hn::BitCast(pairs, hn::InterleaveUpper(d, e, f));
+  out[2] = hn::BitCast(d, hn::InterleaveLower(pairs, cd, gh));
+  out[3] = hn::BitCast(d, hn::InterleaveUpper(pairs, cd, gh));
+}
+
+// As many lines as a vector has lanes, and as many steps.
+template <int groups>
+HWY_INLINE void turn_square(const float* from, int64_t line, float* to, int64_t width) {
+  const Tag d;
+  Vector turned[groups][4];
+#pragma GCC unroll 4
+  for (int g = 0; g < groups; ++g) turn_blocks(d, from + 4 * g * line, line, turned[g]);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const auto step = [&](int block) { return to + (4 * block + i) * width; };
+    if constexpr (groups == 1) {
+      hn::StoreU(turned[0][i], d, step(0));
+    } else if constexpr (groups == 2) {
+      hn::StoreU(hn::ConcatLowerLower(d, turned[1][i], turned[0][i]), d, step(0));
+      hn::StoreU(hn::ConcatUpperUpper(d, turned[1][i], turned[0][i]), d, step(1));
+    } else {
+      const Vector even = hn::ConcatLowerLower(d, turned[2][i], turned[0][i]);
+      const Vector odd = hn::ConcatLowerLower(d, turned[3][i], turned[1][i]);
+      hn::StoreU(hn::OddEvenBlocks(hn::SwapAdjacentBlocks(odd), even), d, step(0));
+      hn::StoreU(hn::OddEvenBlocks(odd, hn::SwapAdjacentBlocks(even)), d, step(1));
+      const Vector high_even = hn::ConcatUpperUpper(d, turned[2][i], turned[0][i]);
+      const Vector high_odd = hn::ConcatUpperUpper(d, turned[3][i], turned[1][i]);
+      hn::StoreU(hn::OddEvenBlocks(hn::SwapAdjacentBlocks(high_odd), high_even), d, step(2));
+      hn::StoreU(hn::OddEvenBlocks(high_odd, hn::SwapAdjacentBlocks(high_even)), d, step(3));
+    }
+  }
 }
 
 // For lines whose elements lie together: what one cache line holds of them is read at once.
 void pack_turned(const Lines& from, int64_t lines, int64_t depth, int64_t width, float* out) {
-  constexpr int64_t kTogether = 16;
-  for (int64_t begin = 0; begin < depth; begin += kTogether) {
-    const int64_t end = std::min(depth, begin + kTogether);
-    for (int64_t j = 0; j < lines; j += 4) {
-      int64_t p = begin;
-      if (j + 4 <= lines)
-        for (; p + 4 <= end; p += 4) turn(from.data + j * from.line + p, from.line, out + p * width + j, width);
-      for (; p < end; ++p)
-        for (int64_t l = j; l < std::min(lines, j + 4); ++l) out[p * width + l] = from.data[l * from.line + p];
-    }
+  for (int64_t begin = 0; begin < depth; begin += kLanes) {
+    const int64_t end = std::min(depth, begin + kLanes);
+    int64_t j = 0;
+    if (end - begin == kLanes)
+      for (; j + kLanes <= lines; j += kLanes)
+        turn_square<kLanes / 4>(from.data + j * from.line + begin, from.line, out + begin * width + j, width);
+    for (; j < lines; ++j)
+      for (int64_t p = begin; p < end; ++p) out[p * width + j] = from.data[j * from.line + p];
   }
 }
 

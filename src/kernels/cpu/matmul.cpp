@@ -262,8 +262,13 @@ void add_to_rows(int64_t rows, int64_t columns, const U* __restrict added, U* __
 
 // Where our own product is ahead of oneDNN's (bench/NOTES.md).
 bool suits_packed_product(int64_t m, int64_t n, int64_t k, const View<float>& b) {
-  constexpr int64_t kMost = 64;
-  return m >= 8 && m <= kMost && n >= 8 && n <= kMost && (b.column != 1 || k <= kMost);
+  constexpr int64_t kFew = 64;
+  if (b.column == 1) return m >= 8 && m <= kFew && n >= 8 && n <= kFew && k <= kFew;
+  return m <= kFew && n >= 16 && (m >= 32 || (m >= 8 && n <= kFew));
+}
+template <class U>
+bool suits_packed_product(int64_t, int64_t, int64_t, const View<U>&) {
+  return false;
 }
 
 // Up to these a call costs more than the product.
@@ -344,10 +349,13 @@ void product_by_depth(const Plan& plan, View<U> a, View<U> b, const U* bias, U* 
   for (int64_t i = 1; i < pieces; ++i) add_to_rows(1, size, partial + (i - 1) * size, c, size);
 }
 
-// Only where b is transposed: packing it is then most of what a thread would do twice.
-bool is_deep(const Plan& plan) {
+// Only where b is transposed, since packing it is then most of what a thread would do twice, and where its columns
+// can't be parted for packed_product, which packs in less time.
+template <class U>
+bool is_deep(const Plan& plan, const View<U>& b, int64_t pieces) {
   constexpr int64_t kFew = 1 << 15;  // elements of a result, which are summed by one thread
-  return plan.k >= 4 * std::max(plan.m, plan.n) && plan.m * plan.n <= kFew && plan.b_column != 1;
+  return plan.k >= 4 * std::max(plan.m, plan.n) && plan.m * plan.n <= kFew && plan.b_column != 1 &&
+         !suits_packed_product(plan.m, plan.n / pieces, plan.k, b);
 }
 
 template <class U>
@@ -356,7 +364,7 @@ void multiply(const Plan& plan, const U* a, const U* b, const U* bias, U* c) {
   const int64_t work = plan.m * plan.n * plan.k;
   int64_t pieces = 1;
   if (work >= 2 * kGrain<U> && count < 4 * num_threads()) pieces = std::min<int64_t>(num_threads(), work / kGrain<U>);
-  if (count == 1 && pieces > 1 && is_deep(plan))
+  if (count == 1 && pieces > 1 && is_deep<U>(plan, {b, plan.b_row, plan.b_column}, pieces))
     return product_by_depth<U>(plan, {a, plan.a_row, plan.a_column}, {b, plan.b_row, plan.b_column}, bias, c, pieces);
   const int64_t grain = std::max<int64_t>(1, kGrain<U> / std::max<int64_t>(work / pieces, 1));
   parallel_for(count * pieces, grain, [&](int64_t begin, int64_t end) {
