@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,8 @@ struct SharedWords {
   // handle. Making arrays of them costs more.
   uint32_t found[3 * kMostFound] = {};
 };
+static_assert(offsetof(SharedWords, number) == 24 && offsetof(SharedWords, result) == 32,
+              "js/lib/memory.js has these places");
 
 // The tensors that JavaScript holds. JavaScript knows a tensor by its handle, a
 // small number, in an object of its own class. Freeing follows groups: a

@@ -24,7 +24,7 @@ using Tag = hn::ScalableTag<float>;
 using Vector = hn::Vec<Tag>;
 
 // A tile of c is kRows by up to kVectors vectors: 24 sums where there are 32 registers, 12 where there are 16.
-constexpr int kRows = HWY_TARGET == HWY_AVX2 ? 4 : 8;
+constexpr int kRows = HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3 ? 4 : 8;
 constexpr int kVectors = 3;
 constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(Tag()));
 

@@ -281,8 +281,10 @@ bool suits_small_product(int64_t m, int64_t n, int64_t k, const View<float>& b) 
 void product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, const float* bias, float* c,
              int64_t c_row) {
   const Matrix left{a.data, a.row, a.column}, right{b.data, b.row, b.column};
-  if (suits_small_product(m, n, k, b))
-    m* n* k <= kTiny ? tiny_product(m, n, k, a, b, c, c_row) : small_product(m, n, k, a, b, c, c_row);
+  if (m * n * k <= kTiny)
+    tiny_product(m, n, k, a, b, c, c_row);
+  else if (suits_small_product(m, n, k, b))
+    small_product(m, n, k, a, b, c, c_row);
   else if (suits_packed_product(m, n, k, b) && packed_product(m, n, k, left, right, bias, c, c_row))
     return;
   else
