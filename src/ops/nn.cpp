@@ -101,7 +101,7 @@ struct RowNormGradient {
   Tensor of_input() const {
     Dims axes;
     for (int64_t i = c.integer(0); i > 0; --i) axes.push_back(-i);
-    const bool weighted = c.count() > 1 && c.shape(1).size() > 0;
+    const bool weighted = c.count() > 1 && !c.shape(1).empty();
     const Tensor slope = weighted ? gradient * converted(c.in(1), working) : gradient;
     const Tensor off = centre ? x - mean(x, axes, true) : x;
     Tensor rest = slope - standard * mean(slope * standard, axes, true);
@@ -116,7 +116,7 @@ bool row_norm_joint(const GradientCall& c, std::span<Tensor> input_gradients) {
   const auto wants = [&](int i) { return i < c.count() && c.wants(i); };
   if (!wants(0) && !wants(1)) return false;
   const DType working = wide(c.gradient.dtype());
-  const bool weighted = wants(0) && c.count() > 1 && c.shape(1).size() > 0;
+  const bool weighted = wants(0) && c.count() > 1 && !c.shape(1).empty();
   const int64_t size = elements_of(last_sizes(c.shape(0), c.integer(0)));
   kernels::RowNormGradients out = kernels::normalized_rows_gradients(
       {size, c.number(1), centre}, as_dtype(c.gradient, working), as_dtype(c.in(0), working),

@@ -105,7 +105,7 @@ Forms acceptable_forms(const http::Request& request) {
   const bool single = request.headers.count("Accept") == 1;
   const std::string_view accept = request.headers.get("Accept");
   if (single && own == last.own && accept == last.accept && !last.forms.empty()) return last.forms;
-  const Forms forms = forms_by_preference(request, own);
+  Forms forms = forms_by_preference(request, own);
   if (single && accept.size() <= kLongestKnown) last = {std::string(accept), own, forms};
   return forms;
 }

@@ -342,6 +342,7 @@ Error consumed() { return Error(ErrorCode::kGone, "backward: the graph was consu
 
 std::vector<Tensor> gradients_of(const std::vector<Gradients::Entry>& entries) {
   std::vector<Tensor> out;
+  out.reserve(entries.size());
   for (const auto& [weight, gradient] : entries) out.push_back(gradient);
   return out;
 }

@@ -169,7 +169,7 @@ Tensor attention(const Attention& how, const Tensor& query, const Tensor& key, c
   const Sizes s(query, key, value);
   Shape shape = query.shape();
   shape[shape.size() - 1] = s.value_width;
-  const Tensor out = make_tensor(shape, DType::f32);
+  Tensor out = make_tensor(shape, DType::f32);
   const Weights weights(how, s, query, key, mask);
   const Matrices values(value);
   const int64_t work = std::min(kQueries, s.queries) * s.keys * (s.width + s.value_width);
