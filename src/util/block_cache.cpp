@@ -117,8 +117,10 @@ SharedCache& shared_cache() {
 // Each first touch of a page costs as much as copying two, and a product reads more pages than have room in the
 // processor's tables: so pages should be large. The system has them for whole ones alone.
 void* allocate_huge(size_t bytes) noexcept {
-  void* block = std::aligned_alloc(kHugePage, bytes);
-  if (block) ::madvise(block, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  // aligned_alloc wants a size that is a multiple of the alignment; some take that seriously.
+  void* block = nullptr;
+  if (::posix_memalign(&block, kHugePage, bytes) != 0) return nullptr;
+  ::madvise(block, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
   return block;
 }
 

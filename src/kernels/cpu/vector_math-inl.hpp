@@ -13,7 +13,7 @@
 #include <cmath>
 #include <type_traits>
 
-#include "hwy/contrib/math/math-inl.h"
+#include <hwy/contrib/math/math-inl.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace sm::kernels::simd::HWY_NAMESPACE {
