@@ -8,15 +8,23 @@ namespace sm::kernels {
 namespace detail {
 using RangeFunction = void (*)(const void* function, int64_t begin, int64_t end);
 void run_in_parallel(int64_t n, int64_t grain, RangeFunction call, const void* function);
+// The shortest range for a thread that needn't be woken.
+inline int64_t least_range(int64_t grain) { return std::max<int64_t>(grain / 8, 1); }
 }  // namespace detail
 
-// Calls function(begin, end) on ranges that cover [0, n) without overlap, at
-// least `grain` long (but the last), on the threads of one process-wide pool.
-// The caller takes part, and the call returns when all ranges are done. With
-// n <= grain, with one thread, and from inside another parallel_for, it is one
-// plain call. Choose `grain` so that a range takes 10 microseconds or more:
-// a thread that has just worked takes one over in less than one, waking one
-// that sleeps costs about five.
+// Whether a thread watches for work, so that sharing two microseconds pays. Where
+// none does, calls count: after several in quick succession one is woken.
+bool helper_is_near();
+
+// Calls function(begin, end) on ranges that cover [0, n) without overlap, on
+// the threads of one process-wide pool. The caller takes part, and the call
+// returns when all ranges are done. With one thread, and from inside another
+// parallel_for, it is one plain call.
+//
+// `grain` is what takes 10 microseconds: waking a thread that sleeps, which costs
+// about five, pays above that. One that has just worked takes work over in a third
+// of a microsecond, so ranges may be an eighth of it long; below a quarter of
+// `grain` it is one plain call, too. Results mustn't depend on where ranges begin.
 //
 // The first exception is rethrown once all running ranges have ended; ranges
 // not yet begun are dropped. Thread-safe. Idle threads watch for more work for
@@ -24,10 +32,10 @@ void run_in_parallel(int64_t n, int64_t grain, RangeFunction call, const void* f
 template <class Function>
 void parallel_for(int64_t n, int64_t grain, const Function& function) {
   if (n <= 0) return;
-  if (n <= grain) return function(int64_t{0}, n);
+  if (n <= grain && (n < 2 * detail::least_range(grain) || !helper_is_near())) return function(int64_t{0}, n);
   detail::run_in_parallel(
-      n, std::max<int64_t>(grain, 1),
-      [](const void* f, int64_t begin, int64_t end) { (*static_cast<const Function*>(f))(begin, end); }, &function);
+      n, grain, [](const void* f, int64_t begin, int64_t end) { (*static_cast<const Function*>(f))(begin, end); },
+      &function);
 }
 
 // The threads that take part, the caller included. At first SHUMAI_THREADS, or

@@ -45,21 +45,22 @@ TEST_F(ParallelFor, CoversEveryIndexOnce) {
   }
 }
 
-TEST_F(ParallelFor, RangesAreAtLeastOneGrainLong) {
+TEST_F(ParallelFor, RangesAreAtLeastAnEighthOfAGrainLong) {
   set_num_threads(4);
-  parallel_for(1003, 10, [&](int64_t begin, int64_t end) {
+  parallel_for(1003, 80, [&](int64_t begin, int64_t end) {
     EXPECT_TRUE(end == 1003 || end - begin >= 10) << begin << " to " << end;
   });
 }
 
-TEST_F(ParallelFor, SmallWorkStaysOnTheCaller) {
+TEST_F(ParallelFor, LittleWorkStaysOnTheCaller) {
   set_num_threads(4);
   std::set<std::thread::id> ids;
-  parallel_for(100, 100, [&](int64_t begin, int64_t end) {
-    EXPECT_EQ(begin, 0);
-    EXPECT_EQ(end, 100);
-    ids.insert(std::this_thread::get_id());
-  });
+  for (int64_t n : {1, 10, 23})
+    parallel_for(n, 100, [&](int64_t begin, int64_t end) {
+      EXPECT_EQ(begin, 0);
+      EXPECT_EQ(end, n);
+      ids.insert(std::this_thread::get_id());
+    });
   EXPECT_EQ(ids, std::set{std::this_thread::get_id()});
 }
 
@@ -81,6 +82,38 @@ TEST_F(ParallelFor, UsesAsManyThreadsAsAskedFor) {
     set_num_threads(threads);
     expect_runs_at_once(threads);
   }
+}
+
+// Whether two halves of what isn't worth waking a thread for run at once.
+bool is_shared() {
+  std::set<std::thread::id> threads;
+  std::mutex mutex;
+  parallel_for(2, 2, [&](int64_t, int64_t) {
+    std::unique_lock lock(mutex);
+    threads.insert(std::this_thread::get_id());
+    lock.unlock();
+    std::this_thread::yield();
+  });
+  return threads.size() == 2;
+}
+
+TEST_F(ParallelFor, AThreadThatWatchesSharesLessThanAGrain) {
+  set_num_threads(2);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  bool shared = false;
+  while (!shared && std::chrono::steady_clock::now() < deadline) {
+    parallel_for(8, 1, [](int64_t, int64_t) { std::this_thread::yield(); });  // wakes it
+    shared = is_shared();
+  }
+  EXPECT_TRUE(shared);
+}
+
+TEST_F(ParallelFor, CallsInQuickSuccessionWakeAThread) {
+  set_num_threads(2);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  bool shared = false;
+  while (!shared && std::chrono::steady_clock::now() < deadline) shared = is_shared();
+  EXPECT_TRUE(shared);
 }
 
 TEST_F(ParallelFor, EachThreadBeginsInAPartOfItsOwn) {

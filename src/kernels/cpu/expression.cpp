@@ -269,11 +269,11 @@ void place_outputs(Program<T>& program, std::vector<Builder::Output>& outputs) {
   }
 }
 
-// Elements that take some twenty microseconds.
+// Elements that take some ten microseconds.
 template <class T>
 int64_t grain_of(const Program<T>& program) {
   const double nanoseconds = 0.03 * program.cost + 0.1 * program.memory;
-  return std::max<int64_t>(4096, static_cast<int64_t>(20000 / nanoseconds) / 1024 * 1024);
+  return std::max<int64_t>(4096, static_cast<int64_t>(10000 / nanoseconds) / 1024 * 1024);
 }
 
 template <class T>

@@ -360,15 +360,26 @@ bool is_deep(const Plan& plan, const View<U>& b, int64_t pieces) {
          !suits_packed_product(plan.m, plan.n / pieces, plan.k, b);
 }
 
+// Whether sums come out the same, bit for bit, when two threads take a half each.
+template <class U>
+bool halves_are_the_same(const Plan& plan) {
+  const View<U> b{nullptr, plan.b_row, plan.b_column};
+  return suits_packed_product(plan.m, plan.n, plan.k, b) && suits_packed_product(plan.m / 2, plan.n, plan.k, b) &&
+         suits_packed_product(plan.m, plan.n / 2, plan.k, b);
+}
+
 template <class U>
 void multiply(const Plan& plan, const U* a, const U* b, const U* bias, U* c) {
   const int64_t count = elements_of(plan.batch);
   const int64_t work = plan.m * plan.n * plan.k;
   int64_t pieces = 1;
-  if (work >= 2 * kGrain<U> && count < 4 * num_threads()) pieces = std::min<int64_t>(num_threads(), work / kGrain<U>);
-  if (count == 1 && pieces > 1 && is_deep<U>(plan, {b, plan.b_row, plan.b_column}, pieces))
+  if (work >= 2 * kGrain<U> && count < 4 * num_threads())
+    pieces = std::min<int64_t>(num_threads(), work / kGrain<U>);
+  else if (count == 1 && work >= kGrain<U> / 2 && halves_are_the_same<U>(plan) && helper_is_near())
+    pieces = 2;
+  if (count == 1 && work >= 2 * kGrain<U> && pieces > 1 && is_deep<U>(plan, {b, plan.b_row, plan.b_column}, pieces))
     return product_by_depth<U>(plan, {a, plan.a_row, plan.a_column}, {b, plan.b_row, plan.b_column}, bias, c, pieces);
-  const int64_t grain = std::max<int64_t>(1, kGrain<U> / std::max<int64_t>(work / pieces, 1));
+  const int64_t grain = pieces > 1 ? 1 : std::max<int64_t>(1, kGrain<U> / std::max<int64_t>(work, 1));
   parallel_for(count * pieces, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t item = i / pieces;
