@@ -85,9 +85,19 @@ void Walk::run(Node* node) {
   if (count > few.size()) many.resize(count);
   const std::span<Tensor> gradients = count > few.size() ? std::span(many) : std::span(few.data(), count);
   Tensor incoming = arrived_at(node);
-  if (incoming.defined()) node->backward(incoming, gradients);
+  if (incoming.defined() && !defer(node, incoming)) node->backward(incoming, gradients);
   finish(node, gradients);
   note_output(node, std::move(incoming));
+}
+
+// Passes the gradient of a slice on as it is, to be put in its place together with others.
+bool Walk::defer(Node* node, const Tensor& incoming) {
+  ops::Part part;
+  if (incoming.impl()->shape.empty() || !node->edges()[0].needed() || !ops::part_of_node(*node, part)) return false;
+  parts_.push_back(std::move(part));
+  deliver(node->edges()[0], incoming, node->sequence(), 0);
+  arrivals_.back().part = static_cast<int32_t>(parts_.size()) - 1;
+  return true;
 }
 
 Tensor Walk::take(Node* node) {
@@ -252,9 +262,52 @@ void Walk::enqueue(Queue& queue, Tensor gradient, uint64_t from, size_t index) {
 
 Tensor Walk::sum_of(const Queue& queue) {
   Tensor total;
+  std::vector<int32_t> parts;
   for (int32_t i = queue.first; i >= 0; i = arrivals_[i].next) {
+    if (arrivals_[i].part >= 0) {
+      parts.push_back(i);
+      continue;
+    }
     Tensor gradient = std::move(arrivals_[i].gradient);
     total = total.defined() ? total + gradient : std::move(gradient);
+  }
+  if (parts.empty()) return total;
+  const Tensor joined = join(parts);
+  return total.defined() ? total + joined : joined;
+}
+
+// The sum of parts: those that don't overlap are put side by side, others begin a new row.
+Tensor Walk::join(std::span<const int32_t> arrivals) {
+  const auto part_of = [&](int32_t i) -> const ops::Part& { return parts_[static_cast<size_t>(arrivals_[i].part)]; };
+  std::vector<int32_t> left(arrivals.begin(), arrivals.end());
+  std::stable_sort(left.begin(), left.end(), [&](int32_t a, int32_t b) { return part_of(a).start < part_of(b).start; });
+  Tensor total;
+  while (!left.empty()) {
+    const Shape& whole = part_of(left[0]).whole;
+    const int axis = part_of(left[0]).axis;
+    const DType dtype = arrivals_[left[0]].gradient.dtype();
+    std::vector<Tensor> row;
+    std::vector<int32_t> later;
+    int64_t end = 0;
+    const auto fill_to = [&](int64_t start) {
+      Shape gap = whole;
+      gap[axis] = start - end;
+      if (start > end) row.push_back(zeros(gap, dtype));
+    };
+    for (const int32_t i : left) {
+      const ops::Part& part = part_of(i);
+      if (part.axis != axis || part.start < end) {
+        later.push_back(i);
+        continue;
+      }
+      fill_to(part.start);
+      row.push_back(std::move(arrivals_[i].gradient));
+      end = part.start + part.count;
+    }
+    fill_to(whole[axis]);
+    const Tensor joined = row.size() == 1 ? row[0] : concatenate(row, axis);
+    total = total.defined() ? total + joined : joined;
+    left = std::move(later);
   }
   return total;
 }

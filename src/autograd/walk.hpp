@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "ops/part.hpp"
 #include "shumai/gradients.hpp"
 #include "tensor/impl.hpp"
 
@@ -17,6 +18,7 @@ namespace sm {
 // then runs once; nodes that are ready run in the reverse of the order in
 // which they were made. Gradients that meet are added in a fixed order, so
 // the result doesn't depend on which branch of an async pass came first.
+// Gradients of slices of one tensor are put side by side instead.
 //
 //   Walk walk(root, jacobian, options);
 //   while (Node* node = walk.next_async()) { ... take(node) ... finish(node, gradients) ... }
@@ -55,6 +57,7 @@ class Walk {
     uint64_t from;  // the sequence of the node that sent it
     uint32_t index;
     int32_t next = -1;  // in the same queue; -1 at its end
+    int32_t part = -1;  // what it is the gradient of, in parts_; -1: of the whole
     bool before(const Arrival& other) const { return from != other.from ? from > other.from : index < other.index; }
   };
   // Arrivals in the order in which they are added up.
@@ -86,6 +89,7 @@ class Walk {
   State& state_of(Node* node);
   Leaf& leaf_of(ImplRef& leaf);
   void run(Node* node);
+  bool defer(Node* node, const Tensor& incoming);
   Tensor arrived_at(Node* node);
   void note_output(Node* node, Tensor gradient);
   bool consumes() const { return !options_.retain_graph && !options_.create_graph; }
@@ -94,6 +98,7 @@ class Walk {
   Tensor without_graph(Tensor gradient) const;
   void enqueue(Queue& queue, Tensor gradient, uint64_t from, size_t index);
   Tensor sum_of(const Queue& queue);
+  Tensor join(std::span<const int32_t> arrivals);
 
   BackwardOptions options_;
   // What follows lives here while it is small, which saves a dozen allocations a pass.
@@ -104,6 +109,7 @@ class Walk {
   List<Node*> ready_{&arena_};  // a heap
   List<Leaf> leaves_{&arena_};
   List<Output> outputs_{&arena_};
+  std::vector<ops::Part> parts_;
   std::unordered_map<TensorImpl*, size_t> leaf_index_;  // once there are many
   std::vector<util::Ref<Node>> kept_;                   // where a node may let go of others in its backward
 };

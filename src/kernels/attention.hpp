@@ -4,7 +4,8 @@
 
 // softmax(scale Q K^T + mask) V over [..., L, E], [..., S, E] and [..., S, Ev]
 // of float32, for a few queries at a time: the scores of all of them are never
-// there at once. Any strides in, contiguous out, no graph.
+// there at once. Any strides in, no graph. Results lie as their operands do: as columns of a
+// wider matrix where heads are that.
 namespace sm::kernels {
 
 struct Attention {

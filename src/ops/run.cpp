@@ -4,6 +4,7 @@
 
 #include "ops/measure.hpp"
 #include "ops/op.hpp"
+#include "ops/part.hpp"
 #include "shumai/error.hpp"
 #include "shumai/ops.hpp"
 #include "tensor/impl.hpp"
@@ -122,6 +123,11 @@ class OpNode final : public Node {
     }
   }
 
+  bool is_part(Part& part) const {
+    static const Op& slice = find("slice");
+    return &op_ == &slice && part_of_slice(slots_[0].shape, attrs_, part);
+  }
+
   void visit_saved(const std::function<void(TensorImpl&)>& visit) const override {
     for (size_t i = 0; i < count_; ++i)
       (many_ ? many_->slots[i] : slots_[i]).saved.visit(many_ ? many_->edges[i] : edges_[i], visit);
@@ -165,6 +171,11 @@ class OpNode final : public Node {
   Tensor output_;
   std::vector<Attr> attrs_;
 };
+
+bool part_of_node(Node& node, Part& part) {
+  const auto* const known = dynamic_cast<const OpNode*>(&node);
+  return known && known->is_part(part);
+}
 
 const Tensor& GradientCall::in(int i) const {
   Saved& saved = node_.slots()[i].saved;

@@ -3,6 +3,7 @@
 #include "kernels/copy.hpp"
 #include "kernels/elementwise.hpp"
 #include "ops/common.hpp"
+#include "ops/part.hpp"
 #include "ops/reference.hpp"
 #include "shumai/ops.hpp"
 
@@ -336,6 +337,14 @@ RefArray pad_constant_reference(const RefCall& c) {
 }
 
 }  // namespace
+
+bool part_of_slice(const Shape& whole, Attrs attrs, Part& part) {
+  const auto number = [&](size_t i) { return std::get<int64_t>(attrs[i]); };
+  const Window w = window(whole, number(0), number(1), number(2), number(3), "slice");
+  if (w.step != 1) return false;
+  part = {w.axis, w.start, w.count, whole};
+  return true;
+}
 
 std::span<const Op> shape_ops() {
   static const std::vector<Op> rows = {

@@ -15,21 +15,24 @@ namespace {
 
 constexpr int64_t kQueries = 64;  // whose scores are there at once
 
+// Of a row of matrix number `item` of [..., rows, columns].
+int64_t offset_of(const Tensor& x, int64_t item, int64_t row) {
+  const int last = x.ndim() - 1;
+  int64_t offset = row * x.strides()[last - 1];
+  for (int axis = last - 2; axis >= 0; --axis) {
+    offset += item % x.shape()[axis] * x.strides()[axis];
+    item /= x.shape()[axis];
+  }
+  return offset;
+}
+
 // An operand [..., rows, columns] as matrices that BLAS reads.
 class Matrices {
  public:
   // Elements that are still to be computed are computed here, not in the threads.
   explicit Matrices(const Tensor& x) : tensor_(readable(x) ? x : contiguous(x)), data_(tensor_.impl()->as<float>()) {}
 
-  Matrix at(int64_t item, int64_t row = 0) const {
-    const int last = tensor_.ndim() - 1;
-    int64_t offset = row * row_stride();
-    for (int axis = last - 2; axis >= 0; --axis) {
-      offset += item % tensor_.shape()[axis] * tensor_.strides()[axis];
-      item /= tensor_.shape()[axis];
-    }
-    return {data_ + offset, row_stride(), 1};
-  }
+  Matrix at(int64_t item, int64_t row = 0) const { return {data_ + offset_of(tensor_, item, row), row_stride(), 1}; }
 
  private:
   static bool readable(const Tensor& x) {
@@ -40,6 +43,31 @@ class Matrices {
 
   Tensor tensor_;
   const float* data_;
+};
+
+// A result whose rows lie as those of `like` do: of heads that are columns of a wider matrix it is such a matrix, too.
+class Result {
+ public:
+  Result(const Tensor& like, int64_t width) {
+    Shape shape = like.shape();
+    const int last = like.ndim() - 1;
+    shape[last] = width;
+    const bool turned = last >= 2 && like.strides()[last - 2] < like.strides()[last - 1] && shape[last - 2] > 1;
+    if (turned) std::swap(shape[last - 2], shape[last - 1]);
+    tensor_ = make_tensor(shape, DType::f32);
+    if (!turned) return;
+    Dims strides = tensor_.strides();
+    std::swap(shape[last - 2], shape[last - 1]);
+    std::swap(strides[last - 2], strides[last - 1]);
+    tensor_ = make_view(tensor_, shape, strides, tensor_.impl()->offset);
+  }
+
+  float* at(int64_t item, int64_t row = 0) { return tensor_.impl()->as<float>() + offset_of(tensor_, item, row); }
+  int64_t row_stride() const { return tensor_.strides()[tensor_.ndim() - 2]; }
+  const Tensor& tensor() const { return tensor_; }
+
+ private:
+  Tensor tensor_;
 };
 
 struct Sizes {
@@ -91,14 +119,8 @@ class Weights {
  private:
   // Whether any key is left to see.
   bool add_mask(int64_t item, int64_t query, int64_t seen, float* row) const {
-    const int last = mask_.ndim() - 1;
-    int64_t offset = query * mask_.strides()[last - 1];
-    for (int axis = last - 2; axis >= 0; --axis) {
-      offset += item % mask_.shape()[axis] * mask_.strides()[axis];
-      item /= mask_.shape()[axis];
-    }
-    const float* from = added_ + offset;
-    const int64_t step = mask_.strides()[last];
+    const float* from = added_ + offset_of(mask_, item, query);
+    const int64_t step = mask_.strides()[mask_.ndim() - 1];
     bool any = false;
     for (int64_t j = 0; j < seen; ++j) {
       row[j] += from[j * step];
@@ -127,7 +149,7 @@ class ItemGradients {
         key_(key),
         value_(value) {}
 
-  void compute(int64_t item, float* query, float* key, float* value) const {
+  void compute(int64_t item, Result& query, Result& key, Result& value) const {
     const Sizes& s = sizes_;
     Floats weights(kQueries * s.keys), slopes(kQueries * s.keys);
     for (int64_t block = 0; block < s.blocks(); ++block) {
@@ -135,11 +157,12 @@ class ItemGradients {
       const float sum = block == 0 ? 0 : 1;
       const Matrix gradient = gradient_.at(item, first), p{weights.data(), s.keys, 1}, d{slopes.data(), s.keys, 1};
       weights_.compute(item, block, weights.data());
-      multiply_add(s.keys, s.value_width, rows, 1, p.transposed(), gradient, sum, value, s.value_width);
+      multiply_add(s.keys, s.value_width, rows, 1, p.transposed(), gradient, sum, value.at(item), value.row_stride());
       multiply_add(rows, s.keys, s.value_width, 1, gradient, value_.at(item).transposed(), 0, slopes.data(), s.keys);
       simd::row_kernels<float>().softmax_gradient(slopes.data(), weights.data(), slopes.data(), rows, s.keys);
-      multiply_add(rows, s.width, s.keys, scale_, d, key_.at(item), 0, query + first * s.width, s.width);
-      multiply_add(s.keys, s.width, rows, scale_, d.transposed(), query_.at(item, first), sum, key, s.width);
+      multiply_add(rows, s.width, s.keys, scale_, d, key_.at(item), 0, query.at(item, first), query.row_stride());
+      multiply_add(s.keys, s.width, rows, scale_, d.transposed(), query_.at(item, first), sum, key.at(item),
+                   key.row_stride());
     }
   }
 
@@ -167,9 +190,7 @@ bool attention_takes(const Tensor& query, const Tensor& key, const Tensor& value
 Tensor attention(const Attention& how, const Tensor& query, const Tensor& key, const Tensor& value,
                  const Tensor& mask) {
   const Sizes s(query, key, value);
-  Shape shape = query.shape();
-  shape[shape.size() - 1] = s.value_width;
-  Tensor out = make_tensor(shape, DType::f32);
+  Result out(query, s.value_width);
   const Weights weights(how, s, query, key, mask);
   const Matrices values(value);
   const int64_t work = std::min(kQueries, s.queries) * s.keys * (s.width + s.value_width);
@@ -179,25 +200,21 @@ Tensor attention(const Attention& how, const Tensor& query, const Tensor& key, c
       const int64_t item = i / s.blocks(), block = i % s.blocks();
       weights.compute(item, block, scores.data());
       multiply_add(s.block_size(block), s.value_width, s.keys, 1, {scores.data(), s.keys, 1}, values.at(item), 0,
-                   out.impl()->as<float>() + (item * s.queries + block * kQueries) * s.value_width, s.value_width);
+                   out.at(item, block * kQueries), out.row_stride());
     }
   });
-  return out;
+  return out.tensor();
 }
 
 AttentionGradients attention_gradients(const Attention& how, const Tensor& gradient, const Tensor& query,
                                        const Tensor& key, const Tensor& value, const Tensor& mask) {
   const Sizes s(query, key, value);
-  AttentionGradients out{make_tensor(query.shape(), DType::f32), make_tensor(key.shape(), DType::f32),
-                         make_tensor(value.shape(), DType::f32)};
+  Result query_gradient(query, s.width), key_gradient(key, s.width), value_gradient(value, s.value_width);
   const ItemGradients items(how, s, gradient, query, key, value, mask);
   parallel_for(s.items, grain(s.queries * s.keys * (3 * s.width + 2 * s.value_width)), [&](int64_t begin, int64_t end) {
-    for (int64_t item = begin; item < end; ++item)
-      items.compute(item, out.query.impl()->as<float>() + item * s.queries * s.width,
-                    out.key.impl()->as<float>() + item * s.keys * s.width,
-                    out.value.impl()->as<float>() + item * s.keys * s.value_width);
+    for (int64_t item = begin; item < end; ++item) items.compute(item, query_gradient, key_gradient, value_gradient);
   });
-  return out;
+  return {query_gradient.tensor(), key_gradient.tensor(), value_gradient.tensor()};
 }
 
 }  // namespace sm::kernels
