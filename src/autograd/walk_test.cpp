@@ -82,5 +82,61 @@ TEST(Node, OneMadeLaterHasAGreaterNumberOnWhateverThread) {
   }
 }
 
+// What slices [start, stop) along an axis of [4, 6] get, each by its own factor.
+struct Cut {
+  int64_t axis, start, stop, step;
+  double factor;
+};
+
+std::vector<double> gradient_of_cuts(const std::vector<Cut>& cuts) {
+  std::vector<double> out(24, 0);
+  for (const Cut& cut : cuts)
+    for (int64_t i = 0; i < 24; ++i) {
+      const int64_t at = (cut.axis == 0 ? i / 6 : i % 6) - cut.start;
+      if (at >= 0 && at < cut.stop - cut.start && at % cut.step == 0) out[static_cast<size_t>(i)] += cut.factor;
+    }
+  return out;
+}
+
+void expect_gradient_of(const std::vector<Cut>& cuts) {
+  const Tensor x = ones({4, 6}, DType::f64).requires_grad(true), inner = x * 1.0;
+  for (const Tensor& from : {x, inner}) {
+    Tensor total = scalar(0.0);
+    for (const Cut& cut : cuts) total = total + sum(slice(from, cut.axis, cut.start, cut.stop, cut.step)) * cut.factor;
+    EXPECT_EQ(total.backward({}, {.retain_graph = true}).of(x).to_vector<double>(), gradient_of_cuts(cuts));
+  }
+}
+
+TEST(Walk, PutsGradientsOfSlicesSideBySide) {
+  expect_gradient_of({{1, 0, 2, 1, 2}, {1, 2, 5, 1, 3}, {1, 5, 6, 1, 5}});
+  expect_gradient_of({{1, 3, 6, 1, 2}, {1, 0, 3, 1, 3}});
+  expect_gradient_of({{0, 0, 4, 1, 2}});
+}
+
+TEST(Walk, GradientsAreZeroWhereNoSliceLooked) {
+  expect_gradient_of({{1, 1, 2, 1, 2}, {1, 4, 5, 1, 3}});
+  expect_gradient_of({{0, 3, 4, 1, 7}});
+  expect_gradient_of({{0, 2, 2, 1, 7}, {0, 1, 2, 1, 3}});
+}
+
+TEST(Walk, AddsGradientsOfSlicesThatOverlap) {
+  expect_gradient_of({{1, 0, 4, 1, 2}, {1, 2, 6, 1, 3}, {1, 1, 3, 1, 5}, {1, 1, 3, 1, 7}});
+  expect_gradient_of({{1, 0, 4, 1, 2}, {0, 1, 3, 1, 3}, {1, 0, 6, 2, 5}, {0, 0, 4, 3, 7}});
+}
+
+TEST(Walk, AddsTheRestToGradientsOfSlices) {
+  const Tensor x = tensor({1.0, 2.0, 3.0}).requires_grad(true);
+  const Tensor total = sum(square(x)) + sum(slice(x, 0, 0, 2)) + sum(slice(x, 0, 2, 3)) * 10.0;
+  EXPECT_EQ(total.backward().of(x).to_vector<double>(), (std::vector<double>{3, 5, 16}));
+}
+
+TEST(Walk, GradientsOfSlicesHaveAGraph) {
+  const Tensor x = tensor({1.0, 2.0, 3.0}).requires_grad(true);
+  const Tensor head = slice(x, 0, 0, 2), tail = slice(x, 0, 1, 3);
+  const Tensor first = (sum(head * head * head) + sum(square(tail))).backward({}, {.create_graph = true}).of(x);
+  EXPECT_EQ(first.to_vector<double>(), (std::vector<double>{3, 16, 6}));
+  EXPECT_EQ(sum(first).backward().of(x).to_vector<double>(), (std::vector<double>{6, 14, 2}));
+}
+
 }  // namespace
 }  // namespace sm
