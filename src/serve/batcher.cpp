@@ -22,7 +22,7 @@ struct Batcher::Group {
   explicit Group(const Caller& first)
       : dtype(first.input.dtype()),
         row(first.input.shape().begin() + 1, first.input.shape().end()),
-        timer(first.executor) {}
+        timer(first.executor()) {}
 
   bool takes(const Tensor& input) const {
     const Shape& shape = input.shape();
@@ -55,6 +55,14 @@ struct JointGraph {
 bool wants_gradient_of(const User& user, const Tensor& input) {
   return is_floating(input.dtype()) && user.header("Shumai-Input-Gradient") != "none";
 }
+
+Caller::Caller(User& user, Tensor input_, ExecutorOf executor_, Waiter& waiter_)
+    : request(detail::Request::of(user)),
+      input(std::move(input_)),
+      wants_gradient(wants_gradient_of(user, input)),
+      executor(std::move(executor_)),
+      since(std::chrono::steady_clock::now()),
+      waiter(waiter_) {}
 
 BatchRows::BatchRows(std::shared_ptr<JointGraph> graph_, int64_t begin_, int64_t end_, bool wants_gradient_)
     : graph(std::move(graph_)), begin(begin_), end(end_), wants_gradient(wants_gradient_) {
@@ -92,7 +100,7 @@ Tensor rows_of(const Tensor& joined, int64_t begin, int64_t end) {
 void fail(const Callers& callers, const std::exception_ptr& failure) {
   for (const auto& caller : callers) {
     caller->failure = failure;
-    caller->parking.leave();
+    caller->waiter.leave();
   }
 }
 
@@ -122,7 +130,7 @@ Batcher::~Batcher() = default;
 
 void Batcher::close() {
   for (const auto& group : groups_)
-    for (const auto& caller : group->waiting) caller->parking.drop();
+    for (const auto& caller : std::exchange(group->waiting, {})) caller->waiter.drop();
   groups_.clear();
   for (const auto& weak : gathering_)
     if (const auto graph = weak.lock())
@@ -134,10 +142,11 @@ void Batcher::close() {
 
 Task<Content> Batcher::forward(User& user, Tensor input) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
-  detail::Request& request = detail::Request::of(user);
-  const auto caller = std::make_shared<Caller>(request, input, wants_gradient_of(user, input), executor);
+  const Caller::ExecutorOf own = [executor] { return executor; };
+  Parking parking;
+  const auto caller = std::make_shared<Caller>(user, input, own, parking);
   arrive(caller);
-  co_await caller->parking.wait();
+  co_await parking.wait();
   if (caller->failure) std::rethrow_exception(caller->failure);
   co_return answer_of(user, *caller);
 }
@@ -147,7 +156,7 @@ void Batcher::arrive(const std::shared_ptr<Caller>& caller) {
   const int64_t max = static_cast<int64_t>(options_.max);
   if (alone_ > 0 || input.ndim() == 0 || input.size(0) == 0 || input.size(0) >= max) {
     if (alone_ > 0) --alone_;
-    asio::co_spawn(caller->executor, run(shared_from_this(), nullptr, {caller}), asio::detached);
+    asio::co_spawn(caller->executor(), run(shared_from_this(), nullptr, {caller}), asio::detached);
     return;
   }
   const std::shared_ptr<Group> group = group_for(*caller);
@@ -192,7 +201,7 @@ void Batcher::start(const std::shared_ptr<Group>& group) {
   group->rows = 0;
   group->late = 0;
   ++group->running;
-  const asio::any_io_executor executor = callers.front()->executor;
+  const asio::any_io_executor executor = callers.front()->executor();
   asio::co_spawn(executor, run(shared_from_this(), group, std::move(callers)), asio::detached);
 }
 
@@ -233,10 +242,11 @@ Task<> Batcher::run_alone(Caller& caller) {
   } catch (...) {
     caller.failure = std::current_exception();
   }
-  caller.parking.leave();
+  caller.waiter.leave();
 }
 
 Task<bool> Batcher::run_together(const Callers& callers) {
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
   std::vector<Tensor> inputs;
   bool wants_gradient = false;
   for (const auto& caller : callers) {
@@ -249,19 +259,20 @@ Task<bool> Batcher::run_together(const Callers& callers) {
     if (wants_gradient) input.requires_grad(true);
     output = co_await apply_model(input);
     if (output.ndim() == 0 || output.size(0) != input.size(0) || would_spread(input, output)) co_return false;
-    share_out(callers, input, output);
+    share_out(callers, input, output, executor);
   } catch (...) {
     co_return false;
   }
-  for (const auto& caller : callers) caller->parking.leave();
+  for (const auto& caller : callers) caller->waiter.leave();
   co_return true;
 }
 
-void Batcher::share_out(const Callers& callers, const Tensor& input, const Tensor& output) {
+void Batcher::share_out(const Callers& callers, const Tensor& input, const Tensor& output,
+                        const asio::any_io_executor& executor) {
   std::shared_ptr<JointGraph> graph;
   std::vector<HeldBlock> held;
   if (output.requires_grad()) {
-    graph = std::make_shared<JointGraph>(input, output, callers.front()->executor);
+    graph = std::make_shared<JointGraph>(input, output, executor);
     held = held_by(output);
   }
   int64_t begin = 0;

@@ -64,19 +64,16 @@ using Returnings = std::vector<std::shared_ptr<Returning>>;
 
 // A forward that waits to run.
 struct Caller {
-  Caller(detail::Request& request_, Tensor input_, bool wants, boost::asio::any_io_executor executor_)
-      : request(request_),
-        input(std::move(input_)),
-        wants_gradient(wants),
-        executor(std::move(executor_)),
-        since(std::chrono::steady_clock::now()) {}
+  using ExecutorOf = std::function<boost::asio::any_io_executor()>;
+
+  Caller(User& user, Tensor input_, ExecutorOf executor_, Waiter& waiter_);
 
   detail::Request& request;
   Tensor input;
-  bool wants_gradient;
-  boost::asio::any_io_executor executor;
+  const bool wants_gradient;
+  const ExecutorOf executor;  // on which the model runs for it
   const std::chrono::steady_clock::time_point since;
-  Parking parking;
+  Waiter& waiter;
   // Then one of:
   std::exception_ptr failure;
   Tensor output;  // of its own run, with its graph
@@ -101,6 +98,10 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
 
   Task<Content> forward(User& user, Tensor input);
 
+  // What forward() does, in two parts: `caller` waits to run, and once its waiter may leave, its answer.
+  void arrive(const std::shared_ptr<Caller>& caller);
+  Content answer_of(User& user, const Caller& caller);
+
   // Destroys the coroutines that wait here: nothing runs them any more.
   void close();
 
@@ -108,7 +109,6 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
   struct Group;
 
   // --- Gathering ---
-  void arrive(const std::shared_ptr<Caller>& caller);
   std::shared_ptr<Group> group_for(const Caller& caller);
   // Once those that wait for the logical thread already have come.
   void look_soon(const std::shared_ptr<Group>& group);
@@ -121,8 +121,8 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
   // False when they have to run alone.
   Task<bool> run_together(const Callers& callers);
   Task<Tensor> apply_model(Tensor input);
-  static void share_out(const Callers& callers, const Tensor& input, const Tensor& output);
-  Content answer_of(User& user, const Caller& caller);
+  static void share_out(const Callers& callers, const Tensor& input, const Tensor& output,
+                        const boost::asio::any_io_executor& executor);
 
   // --- Going back ---
   static Task<Content> optimize(std::shared_ptr<Batcher> self, std::shared_ptr<BatchRows> rows, Tensor jacobian,

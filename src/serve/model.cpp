@@ -5,7 +5,7 @@
 
 #include "autograd/function.hpp"
 #include "http/url.hpp"
-#include "serve/batcher.hpp"
+#include "serve/batched_route.hpp"
 #include "serve/server.hpp"
 #include "shumai/error.hpp"
 #include "shumai/io.hpp"
@@ -98,7 +98,10 @@ Server serve_model(Model model, Update update, ServeOptions options, Routes rout
         {"forward", [model, shared](User& user, Tensor input) { return forward(user, model, shared, input); }});
   routes.push_back({"optimize", [](User& user, Tensor jacobian) { return user.call_async(kBackward, jacobian); }});
   auto state = std::make_shared<Server::State>(std::move(routes), std::move(options));
-  if (batcher) state->at_end = [batcher] { batcher->close(); };
+  if (batcher) {
+    auto& [name, route] = *state->routes.find("forward");
+    state->batched = std::make_shared<BatchedRoute>(*state, route, name, batcher);
+  }
   state->start();
   return Server(std::move(state));
 }

@@ -11,9 +11,21 @@
 
 namespace sm::io {
 
+// Who waits for what somebody else does, on one strand.
+class Waiter {
+ public:
+  // It is done. Goes on inside this call.
+  virtual void leave() = 0;
+  // It never will be.
+  virtual void drop() = 0;
+
+ protected:
+  ~Waiter() = default;
+};
+
 // Where one coroutine waits for what another does. Not thread-safe: both run on
 // one strand.
-class Parking {
+class Parking final : public Waiter {
  public:
   // Until leave(), or not at all when that came before.
   Task<> wait() {
@@ -22,13 +34,13 @@ class Parking {
   }
 
   // The one that waits goes on inside this call, up to where it waits next.
-  void leave() {
+  void leave() override {
     open_ = true;
     if (resume_) std::exchange(resume_, nullptr)();
   }
 
   // Destroys the coroutine that waits.
-  void drop() { resume_ = nullptr; }
+  void drop() override { const auto gone = std::exchange(resume_, nullptr); }
 
  private:
   Task<> suspend() {

@@ -60,18 +60,6 @@ Content scaled(const Content& content, double factor) {
   return out;
 }
 
-// Counts a request among its session's while it lives.
-class Running {
- public:
-  explicit Running(Session& session) : session_(session) { ++session_.running; }
-  ~Running() { --session_.running; }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-
- private:
-  Session& session_;
-};
-
 // Tells others, while it lives, that waiting to enter `logic` at once is in vain.
 class Occupied {
  public:

@@ -22,6 +22,7 @@
 #include "http/problem.hpp"
 #include "io/connect.hpp"
 #include "io/signals.hpp"
+#include "serve/batched_route.hpp"
 #include "serve/content.hpp"
 #include "shumai/error.hpp"
 #include "tensor/impl.hpp"
@@ -66,11 +67,6 @@ int status_of(const std::exception_ptr& failure) {
 
 bool is_own_route(std::string_view name) {
   return std::find(std::begin(kOwnRoutes), std::end(kOwnRoutes), name) != std::end(kOwnRoutes);
-}
-
-// The session of a client that names itself in its tensors.
-std::string sender_of(const ShumaiMark& mark) {
-  return mark.given ? fmt::format("{:x}", static_cast<uint64_t>(mark.provenance)) : std::string();
 }
 
 // The step was taken: that the answer doesn't fit what was asked for is about the answer alone.
@@ -123,6 +119,10 @@ std::shared_ptr<TlsServer> make_tls(const ServeOptions& options) {
 
 }  // namespace
 
+std::string sender_of(const ShumaiMark& mark) {
+  return mark.given ? fmt::format("{:x}", static_cast<uint64_t>(mark.provenance)) : std::string();
+}
+
 Server::State::State(Routes given, ServeOptions options_)
     : access(options_),
       options(std::move(options_)),
@@ -157,7 +157,8 @@ Server::State::State(Routes given, ServeOptions options_)
 
 Server::State::~State() {
   if (!stop()) loop.join_until(std::chrono::steady_clock::now() + std::chrono::hours(24 * 365));
-  if (at_end) at_end();
+  // Before the loop goes, on which they wait.
+  if (batched) batched->close();
 }
 
 void Server::State::start() {
@@ -220,6 +221,7 @@ std::string_view Server::State::asked_route(std::string_view path) {
 http::Answer Server::State::receive(http::Request&& request) {
   const bool compress = http::accepts_zstd(request.headers);
   if (compress || request.headers.find("Content-Encoding")) return respond_coded(std::move(request), compress);
+  if (batched && batched->takes(request)) return counted(batched->statistics(), batched->respond(std::move(request)));
   if (std::optional<http::Response> answer = respond_at_once(request)) return std::move(*answer);
   return respond(std::move(request));
 }

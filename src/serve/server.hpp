@@ -28,6 +28,11 @@
 
 namespace sm::io {
 
+class BatchedRoute;
+
+// The session of a client that names itself in its tensors; empty when it doesn't.
+std::string sender_of(const ShumaiMark& mark);
+
 // A server from its first to its last byte.
 //
 // Threads: connections and codecs run on any of the loop's threads; handlers,
@@ -156,7 +161,7 @@ struct Server::State {
 
   UpdateStatistics updates;
   BatchStatistics batches;
-  std::function<void()> at_end;  // lets go of what handlers wait for, before the loop that they wait on goes
+  std::shared_ptr<BatchedRoute> batched;                                                   // null without
   std::atomic<size_t> sessions{0}, live_tickets{0}, finished_tickets{0}, ticket_bytes{0};  // copies of the store's
   std::atomic<size_t> waiting{0};     // requests on their way into `logic`
   std::atomic<bool> occupied{false};  // a plain handler runs: there is no entering `logic` at once

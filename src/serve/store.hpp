@@ -125,6 +125,18 @@ struct Session {
   bool passing = false;      // of one inference: the store doesn't know it, nor its tickets
 };
 
+// Counts a request among its session's while it lives.
+class Running {
+ public:
+  explicit Running(Session& session) : session_(session) { ++session_.running; }
+  ~Running() { --session_.running; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  Session& session_;
+};
+
 // Thread-safe to read.
 struct StoreStatistics {
   std::atomic<uint64_t> tickets_minted{0};
