@@ -4,6 +4,7 @@
 
 #include <boost/asio/post.hpp>
 #include <csignal>
+#include <functional>
 #include <future>
 #include <set>
 #include <stdexcept>
@@ -38,6 +39,52 @@ TEST(EventLoop, RunsOnAsManyThreadsAsAskedFor) {
     });
   EXPECT_EQ(all.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
   release.set_value();
+}
+
+// Posts to `loop` from within, so that one of its threads is awake and leads.
+void post_awake(EventLoop& loop, std::function<void()> work) {
+  boost::asio::post(loop.context(), [&loop, work = std::move(work)] { boost::asio::post(loop.context(), work); });
+}
+
+TEST(EventLoop, AThreadThatIsAwakeAndThenBusyHoldsNobodyUp) {
+  EventLoop loop(3);
+  for (int round = 0; round < 100; ++round) {
+    std::promise<void> release;
+    auto released = release.get_future().share();
+    std::atomic<int> held{0};
+    std::promise<void> both;
+    const auto hold = [&, released] {
+      if (++held == 2) both.set_value();
+      released.wait();
+    };
+    post_awake(loop, hold);
+    post_awake(loop, hold);
+    ASSERT_EQ(both.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    boost::asio::post(loop.context(), [&] { release.set_value(); });
+    ASSERT_EQ(released.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    std::promise<void> out;
+    for (int i = 0; i < 8; ++i)
+      post_awake(loop, [&, i] {
+        if (i == 7) out.set_value();
+      });
+    ASSERT_EQ(out.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  }
+}
+
+TEST(EventLoop, EndsWhileItsThreadsAreAwake) {
+  for (int round = 0; round < 100; ++round) {
+    EventLoop loop(3);
+    std::atomic<int> runs{0};
+    std::promise<void> enough;
+    std::function<void()> again = [&] {
+      if (++runs == 10) enough.set_value();
+      boost::asio::post(loop.context(), again);
+    };
+    for (int i = 0; i < 4; ++i) boost::asio::post(loop.context(), again);
+    enough.get_future().wait();
+    loop.stop();
+    EXPECT_TRUE(loop.join_until(std::chrono::steady_clock::now() + std::chrono::seconds(10)));
+  }
 }
 
 TEST(Signals, FirstSignalIsReportedOnce) {
