@@ -6,7 +6,7 @@
 //   link      y = w x, or w (what --upstream answers to x): one of a chain
 //
 // Further routes: /weights, /nap (awaits the given milliseconds), /work
-// (computes for as long), /runs (how often /work and /nap ran, in all).
+// (prints "working" and computes for as long), /runs (how often /work and /nap ran, in all).
 // At its end it prints how many requests it handled of /nap and /work.
 #include <fmt/core.h>
 #include <signal.h>
@@ -146,6 +146,8 @@ io::Routes more_routes(const Tensor& weight, const std::shared_ptr<Runs>& runs) 
           {"work",
            [runs](User&, Tensor time) {
              ++runs->works;
+             std::puts("working");
+             std::fflush(stdout);
              const auto end = std::chrono::steady_clock::now() + milliseconds(time.item<int64_t>());
              while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
              return time;
