@@ -82,10 +82,10 @@ void leave_cpu(int cpu) {
 class Distance {
  public:
   void measured(Clock::duration time) {
-    constexpr int64_t kMost = 1000;  // what was held up says no more
+    constexpr int64_t kMost = 500;  // what was held up says no more
     const int64_t now = std::min<int64_t>(kMost, std::chrono::nanoseconds(time).count());
     const int64_t before = nanoseconds_.load(std::memory_order_relaxed);
-    nanoseconds_.store(before + (now - before) / 4, std::memory_order_relaxed);
+    nanoseconds_.store(before + (now - before) / (now < before ? 2 : 4), std::memory_order_relaxed);
   }
 
   bool near() const { return nanoseconds_.load(std::memory_order_relaxed) < 200; }
@@ -210,9 +210,11 @@ class Pool {
   int threads() const { return threads_.load(std::memory_order_relaxed); }
   int watching() const { return watching_.load(std::memory_order_relaxed); }
 
+  bool is_near() const { return distance_.near(); }
+
   // Whether little work should be shared.
   bool helper_is_near() {
-    const bool near = distance_.near();
+    const bool near = is_near();
     if (watching() > 0 && near) return true;
     const auto now = Clock::now();
     const bool due = !near && distance_.is_due(now);
@@ -431,9 +433,14 @@ class Pool {
 
 bool helper_is_near() { return !inside_range && num_threads() > 1 && Pool::instance().helper_is_near(); }
 
+bool detail::is_worth_sharing(int64_t n, int64_t grain) {
+  if (n < 2 * least_range(grain)) return false;
+  return (n > grain && Pool::instance().is_near()) || helper_is_near();
+}
+
 void detail::run_in_parallel(int64_t n, int64_t grain, RangeFunction call, const void* function) {
   Pool& pool = Pool::instance();
-  const bool wake = n > grain;
+  const bool wake = n > 2 * grain || (n > grain && pool.is_near());
   const int threads = inside_range ? 1 : std::min(pool.threads(), wake ? kMaxThreads : 1 + pool.watching());
   if (threads == 1) return call(function, 0, n);
   // A few ranges a thread, so that one that is held up leaves its share to the others; and as many for each.

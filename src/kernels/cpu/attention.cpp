@@ -174,7 +174,7 @@ class ItemGradients {
 };
 
 // Items that are worth waking a thread for.
-int64_t grain(int64_t multiply_adds) { return std::max<int64_t>(1, (int64_t{1} << 20) / multiply_adds); }
+int64_t grain(int64_t multiply_adds) { return (int64_t{1} << 20) / multiply_adds; }
 
 }  // namespace
 

@@ -96,7 +96,7 @@ template <class T>
 void run_direct(ConvPass pass, const ConvSizes& s, T* input, T* filter, const T* bias, T* output) {
   const int64_t plane = s.out[0] * s.out[1];
   if (pass == ConvPass::kForward) {
-    parallel_for(s.batch * s.out_channels, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(s.batch * s.out_channels, 0, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t o = i % s.out_channels;
         std::fill_n(output + i * plane, plane, bias ? bias[o] : T{});
@@ -105,7 +105,7 @@ void run_direct(ConvPass pass, const ConvSizes& s, T* input, T* filter, const T*
       }
     });
   } else if (pass == ConvPass::kInputGradient) {
-    parallel_for(s.batch, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(s.batch, 0, [&](int64_t begin, int64_t end) {
       std::fill(input + begin * s.input_elements(), input + end * s.input_elements(), T{});
       for (int64_t i = begin * s.out_channels; i < end * s.out_channels; ++i)
         for_each_product(s, i / s.out_channels, i % s.out_channels,
@@ -113,7 +113,7 @@ void run_direct(ConvPass pass, const ConvSizes& s, T* input, T* filter, const T*
     });
   } else {
     std::fill_n(filter, s.filter_elements(), T{});
-    parallel_for(s.out_channels, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(s.out_channels, 0, [&](int64_t begin, int64_t end) {
       for (int64_t o = begin; o < end; ++o)
         for (int64_t n = 0; n < s.batch; ++n)
           for_each_product(s, n, o,

@@ -283,7 +283,7 @@ bool run_onednn(ConvPass pass, const ConvSizes& sizes, float* input, float* filt
   const int64_t filter_size = sizes.filter_elements();
   const bool sums = pass == ConvPass::kFilterGradient;
   std::vector<float> partial(sums ? static_cast<size_t>((cut.pieces - 1) * filter_size) : 0);
-  parallel_for(cut.pieces, 1, [&](int64_t from, int64_t to) {
+  parallel_for(cut.pieces, 0, [&](int64_t from, int64_t to) {
     const OneThread guard;
     for (int64_t piece = from; piece < to; ++piece) {
       const Plan& plan = cut.size(piece) == cut.size(0) ? *larger : *smaller;

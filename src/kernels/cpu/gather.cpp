@@ -77,7 +77,7 @@ void for_picked(const Tensor& tensor, int axis, const Shape& shape, std::span<co
   };
   const int64_t rows = rows_of(shape);
   if constexpr (Parallel)
-    parallel_for(rows, std::max<int64_t>(1, kGrainElements * rows / static_cast<int64_t>(indices.size())), range);
+    parallel_for(rows, kGrainElements * rows / static_cast<int64_t>(indices.size()), range);
   else
     range(0, rows);
 }
@@ -99,7 +99,7 @@ void take(const Tensor& x, const Along& view, std::span<const int64_t> indices, 
                    : bytes == 4 ? take_rows<4>
                    : bytes == 8 ? take_rows<8>
                                 : take_rows<0>;
-  parallel_for(rows, std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(bytes, 8)), [&](int64_t begin, int64_t end) {
+  parallel_for(rows, kGrainBytes / std::max<int64_t>(bytes, 8), [&](int64_t begin, int64_t end) {
     run(x.impl()->bytes(), view, indices, bytes, out.impl()->bytes(), begin, end);
   });
 }
@@ -115,7 +115,7 @@ void add_taken(const Tensor& values, const Along& view, std::span<const int64_t>
     using C = Compute<T>;
     const T* from = values.impl()->as<T>();
     C* to = out.impl()->as<C>();
-    parallel_for(view.outer * blocks, std::max<int64_t>(1, kGrainElements / work), [&](int64_t begin, int64_t end) {
+    parallel_for(view.outer * blocks, kGrainElements / work, [&](int64_t begin, int64_t end) {
       for (int64_t unit = begin; unit < end; ++unit) {
         const int64_t outer = unit / blocks, first = unit % blocks * kColumns;
         const int64_t n = std::min(kColumns, view.inner - first);

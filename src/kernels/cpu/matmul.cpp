@@ -341,7 +341,7 @@ void product_by_depth(const Plan& plan, View<U> a, View<U> b, const U* bias, U* 
   pieces = (plan.k + length - 1) / length;
   const util::BufferRef held = util::Buffer::allocate(static_cast<size_t>((pieces - 1) * size) * sizeof(U));
   U* partial = reinterpret_cast<U*>(held->data());
-  parallel_for(pieces, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(pieces, 0, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t from = i * length, depth = std::min(plan.k, from + length) - from;
       product(plan.m, plan.n, depth, a.at(0, from), b.at(from, 0), i == 0 ? bias : nullptr,
@@ -379,7 +379,7 @@ void multiply(const Plan& plan, const U* a, const U* b, const U* bias, U* c) {
     pieces = 2;
   if (count == 1 && work >= 2 * kGrain<U> && pieces > 1 && is_deep<U>(plan, {b, plan.b_row, plan.b_column}, pieces))
     return product_by_depth<U>(plan, {a, plan.a_row, plan.a_column}, {b, plan.b_row, plan.b_column}, bias, c, pieces);
-  const int64_t grain = pieces > 1 ? 1 : std::max<int64_t>(1, kGrain<U> / std::max<int64_t>(work, 1));
+  const int64_t grain = 2 * kGrain<U> / std::max<int64_t>(work / pieces, 1);
   parallel_for(count * pieces, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t item = i / pieces;

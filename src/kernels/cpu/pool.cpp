@@ -92,7 +92,7 @@ template <class Visit>
 void for_each_plane(const PoolSizes& s, Visit&& visit) {
   constexpr int64_t kGrain = 1 << 15;  // taps that are worth waking a thread for
   const int64_t work = std::max<int64_t>(1, s.output_elements() * s.kernel[0] * s.kernel[1]);
-  parallel_for(s.planes, std::max<int64_t>(1, kGrain / work), [&](int64_t begin, int64_t end) {
+  parallel_for(s.planes, kGrain / work, [&](int64_t begin, int64_t end) {
     for (int64_t plane = begin; plane < end; ++plane) visit(plane);
   });
 }

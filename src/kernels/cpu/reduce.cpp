@@ -212,7 +212,7 @@ void reduce_in_parallel(const Ways& way, const Split& s, const char* base, char*
                        s.reduced_strides[s.reduced_sizes.size() - 1] != way.in_size;
   const int64_t kept = product(s.kept_sizes) / s.kept_sizes[0];
   const int64_t work = std::max<int64_t>(1, kept * product(s.reduced_sizes));
-  parallel_for(s.kept_sizes[0], std::max<int64_t>(1, kGrain / work), [&](int64_t begin, int64_t end) {
+  parallel_for(s.kept_sizes[0], kGrain / work, [&](int64_t begin, int64_t end) {
     Split part = s;
     part.kept_sizes[0] = end - begin;
     (columns ? way.columns : way.rows)(part, base + begin * s.kept_strides[0], out + begin * kept * way.out_size);
@@ -247,7 +247,7 @@ bool sum_whole(const Tensor& x, const Dims& axes, const Tensor& out) {
     return true;
   }
   std::vector<double> sums(static_cast<size_t>(parts));
-  parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(parts, 0, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) sums[static_cast<size_t>(part)] = sum_of_part(part);
   });
   *out.impl()->as<T>() = Sum<T>::finish(std::accumulate(sums.begin(), sums.end(), 0.0));

@@ -29,8 +29,7 @@ T* data_of(const Tensor& tensor) {
 template <class F>
 void each_rows(int64_t rows, int64_t size, const F& f) {
   constexpr int64_t kGrain = 1 << 14;  // elements: some 5 microseconds
-  parallel_for(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(size, 1)),
-               [&](int64_t begin, int64_t end) { f(begin, end - begin); });
+  parallel_for(rows, kGrain / std::max<int64_t>(size, 1), [&](int64_t begin, int64_t end) { f(begin, end - begin); });
 }
 
 // out = kernel(operands) over rows along the last axis. `member` is the kernel's, generic over the type.
@@ -57,11 +56,10 @@ template <class T>
 void sum_columns(const simd::Columns& all, const T* gradient, const T* x, const simd::RowStats<T>* stats, T* out) {
   constexpr int64_t kGrain = 1 << 14, kLine = 64;  // elements of all rows; of columns, so that threads share no line
   const int64_t blocks = (all.n + kLine - 1) / kLine;
-  parallel_for(blocks, std::max<int64_t>(1, kGrain / (kLine * std::max<int64_t>(all.rows, 1))),
-               [&](int64_t begin, int64_t end) {
-                 const int64_t from = begin * kLine, to = std::min(all.n, end * kLine);
-                 simd::row_kernels<T>().sum_columns({all.rows, all.n, from, to}, gradient, x, stats, out + from);
-               });
+  parallel_for(blocks, kGrain / (kLine * std::max<int64_t>(all.rows, 1)), [&](int64_t begin, int64_t end) {
+    const int64_t from = begin * kLine, to = std::min(all.n, end * kLine);
+    simd::row_kernels<T>().sum_columns({all.rows, all.n, from, to}, gradient, x, stats, out + from);
+  });
 }
 
 }  // namespace

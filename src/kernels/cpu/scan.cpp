@@ -42,7 +42,7 @@ void cumsum(const Tensor& x, const Along& view, bool reverse, const Tensor& out)
     const int64_t blocks = (view.inner + kColumns - 1) / kColumns;
     const int64_t work = view.size * std::min(view.inner, kColumns);
     const int64_t first = reverse ? (view.size - 1) * view.inner : 0, step = reverse ? -view.inner : view.inner;
-    parallel_for(view.outer * blocks, std::max<int64_t>(1, kGrainElements / work), [&](int64_t begin, int64_t end) {
+    parallel_for(view.outer * blocks, kGrainElements / work, [&](int64_t begin, int64_t end) {
       for (int64_t unit = begin; unit < end; ++unit) {
         const int64_t column = unit % blocks * kColumns;
         const int64_t at = unit / blocks * view.size * view.inner + first + column;

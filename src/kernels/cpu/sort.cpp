@@ -83,7 +83,7 @@ void for_lanes(const Sorted& s, Make* make, const Visit& visit) {
   const int64_t size = static_cast<int64_t>(size_of(s.x.dtype())), n = s.view.size, step = s.view.inner;
   const char* from = reinterpret_cast<const char*>(s.x.impl()->bytes());
   int64_t* to = s.out.impl()->as<int64_t>();
-  const int64_t grain = std::max<int64_t>(1, kGrainElements / std::max<int64_t>(n, 1));
+  const int64_t grain = kGrainElements / std::max<int64_t>(n, 1);
   parallel_for(s.view.outer * step, grain, [&](int64_t begin, int64_t end) {
     std::vector<Item> items(static_cast<size_t>(n));
     for (int64_t lane = begin; lane < end; ++lane) {
