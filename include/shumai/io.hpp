@@ -248,6 +248,9 @@ class Server {
   void stop();
   // What /statistics answers.
   Json statistics() const;
+  // What a checkpoint has to hold beside the weights, for who writes it by
+  // CheckpointOptions::ask_state; within ReplicaOptions::run. Empty without replicas.
+  Tensors replica_state() const;
 
  private:
   std::shared_ptr<State> state_;

@@ -85,7 +85,7 @@ struct CheckpointOptions {
   std::function<void(const Tensors&)> load_state = {};
   // Instead of save_state, for weights and state that live on another thread:
   // is asked for all of them, as a handler of this server would run, and has to
-  // answer once, with the failure if there was one, as a handler would run too.
+  // answer once, from any thread, with the failure if there was one.
   // Dropping the answer is a failure. The state then is that of all updates that
   // the server knows of, and no others. `weights` are only resumed then.
   using StateAnswer = std::function<void(std::exception_ptr, Tensors)>;
@@ -152,6 +152,44 @@ struct BatchOptions {
   Updates updates = Updates::kAuto;
 };
 
+// Several servers of one model that learn together, each from its own clients:
+// see docs/replicas.md. Every so often they average what each learned, in the
+// background, with an outer optimizer (Douillard et al., "DiLoCo: Distributed
+// Low-Communication Training of Language Models", 2023). Servers come and go at
+// any time, die, and are cut off; the others go on.
+struct ReplicaOptions {
+  // Where they find each other: a folder that all share, or
+  // "redis://[:PASSWORD@]HOST[:PORT][/DATABASE]". Empty: no replicas.
+  std::string rendezvous = {};
+  std::string group = "model";  // tells groups in one place apart; letters, digits, '.', '_', '-'
+  // This server's name, which no other has: the same after a restart, so that
+  // the group knows it again. Sessions begin with it. Empty: host and port,
+  // or random with port 0.
+  std::string id = {};
+  // This machine's, where the other replicas reach it on any port. What they
+  // send each other is neither encrypted nor authenticated: a private network.
+  std::string address = "127.0.0.1";
+  // Averages come when one server has made that many updates (0: by time alone),
+  // or has any and so much time has passed (0: by updates alone).
+  uint64_t every = 50;
+  std::chrono::milliseconds interval{0};
+  // Every update is averaged before it is acknowledged: the same as one server
+  // that takes the mean of simultaneous updates, for plain gradient descent.
+  bool synchronous = false;
+  // The outer optimizer: Nesterov's momentum on what an average moves. With rate 1
+  // and momentum 0 the weights become their mean, as always when synchronous.
+  double outer_rate = 0.7;
+  double outer_momentum = 0.9;
+  // A member that is silent for so long is gone until it comes back.
+  std::chrono::milliseconds timeout{2000};
+  // What is averaged: those of a floating dtype. In serve_model the checkpoint's,
+  // or else the module's.
+  Tensors weights = {};
+  // For weights that live on another thread: runs the function there soon, in the
+  // order of the calls. Null: as handlers run.
+  std::function<void(std::function<void()>)> run = {};
+};
+
 // A route as a model of the Open Inference Protocol: see docs/inference.md.
 struct InferenceModel {
   struct TensorInfo {
@@ -206,6 +244,7 @@ struct ServeOptions {
   StalenessOptions staleness = {};
   GuardOptions guard = {};
   BatchOptions batch = {};  // of serve_model
+  ReplicaOptions replicas = {};
   // What /v2/models has; when empty, "model" for the route "forward" if there is one.
   std::vector<InferenceModel> inference = {};
   // Further members of /statistics. Runs like a handler.

@@ -146,6 +146,20 @@ void write_checkpoints(Exposition& out, const Saver::Report& report) {
   out.gauge("shumai_checkpoint_last_write_duration_seconds", "How long the last write took.", report.seconds);
 }
 
+void write_replicas(Exposition& out, const replicate::Replica::Status& status) {
+  out.gauge("shumai_replicas", "Members of this server's group, itself included; 0: it is in none.",
+            status.members.size());
+  out.counter("shumai_replica_averages_total", "Averages of the weights with other replicas.", status.averages);
+  out.gauge("shumai_replica_round", "Averages that the weights come of, those before a restart included.",
+            status.round);
+  out.gauge("shumai_replica_drift", "Distance of the replicas' weights from the last average, relative to them.",
+            status.drift);
+  out.gauge("shumai_replica_average_age_seconds", "Time since the last average; -1: there was none.",
+            status.seconds_since_average);
+  out.counter("shumai_replica_sent_bytes_total", "Bytes of weights sent to other replicas.", status.bytes_sent);
+  out.counter("shumai_replica_failures_total", "Times that the group broke, or couldn't form.", status.failures);
+}
+
 // The names that Prometheus' own client libraries give.
 void write_process(Exposition& out) {
   const util::ProcessUsage usage = util::process_usage();
@@ -175,6 +189,7 @@ http::Response Server::State::respond_metrics() const {
   write_updates(out, updates);
   if (options.batch.max > 1) write_batches(out, batches);
   if (saver) write_checkpoints(out, saver->status());
+  if (replica) write_replicas(out, replica->status());
   out.gauge("shumai_tensor_bytes", "Bytes that tensors hold.", util::Buffer::bytes_in_use());
   write_process(out);
   http::Response response = http::Response::text(200, out.take());

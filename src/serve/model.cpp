@@ -62,6 +62,17 @@ void add_state(CheckpointOptions& checkpoint, const Model& model, const Update& 
   };
 }
 
+// What replicas average, where nothing else was said.
+void add_weights(ServeOptions& options, const Model& model) {
+  ReplicaOptions& replicas = options.replicas;
+  if (replicas.rendezvous.empty() || !replicas.weights.empty()) return;
+  replicas.weights = options.checkpoint.weights;
+  if (replicas.weights.empty() && model.state()) replicas.weights = model.state()();
+  if (replicas.weights.empty())
+    throw Error(ErrorCode::kInvalidArgument,
+                "serve_model: replicas need names for the weights: serve a Module, or give replicas.weights");
+}
+
 // Null when nothing is to run together.
 std::shared_ptr<Batcher> make_batcher(const Model& model, const std::shared_ptr<Update>& own, const Update& shared,
                                       const ServeOptions& options) {
@@ -87,6 +98,7 @@ Server serve_model(Model model, Update update, ServeOptions options, Routes rout
     throw Error(ErrorCode::kInvalidArgument,
                 "serve_model: needs a function that applies the gradients, such as optim::sgd");
   add_state(options.checkpoint, model, update);
+  add_weights(options, model);
   // Every forward copies it, but its state is one.
   const auto own = std::make_shared<Update>(std::move(update));
   const Update shared([own](const Gradients& gradients) { (*own)(gradients); });

@@ -88,6 +88,7 @@ Task<Server::State::Outcome> Server::State::run_route(Pass& pass, Content input)
   pass.context.version = updates.version;
   std::optional<Outcome> outcome = co_await open(pass);
   if (!outcome) outcome = co_await run_handler(pass, std::move(input));
+  if (replica && outcome->update) co_await averaged(outcome->update);
   if (saver && outcome->version) co_await saver->durable(outcome->version);
   if (outcome->failure) std::rethrow_exception(outcome->failure);
   co_return std::move(*outcome);
@@ -300,6 +301,7 @@ Server::State::Outcome Server::State::conclude(Pass& pass, Content result, std::
     ++updates.updates;
     if (pass.call) pass.call->sequence = outcome.version;
     if (saver) saver->updated(outcome.version);
+    if (replica) outcome.update = replica->updated();
   }
   if (failed && context.ticketed) count_refusal(outcome.failure);
   sessions.store(store.sessions(), std::memory_order_relaxed);

@@ -1,6 +1,7 @@
 #include "serve/saver.hpp"
 
 #include <boost/asio/bind_executor.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -147,12 +148,14 @@ void Saver::ask() {
     question->answered = true;
     const auto self = question->saver.lock();
     if (!self) return;
-    if (!failure) return self->write(std::move(tensors), self->version_);
-    try {
-      std::rethrow_exception(failure);
-    } catch (const std::exception& error) {
-      self->give_up(error.what());
-    }
+    asio::dispatch(self->logic_, [self, failure, tensors = std::move(tensors)]() mutable {
+      if (!failure) return self->write(std::move(tensors), self->version_);
+      try {
+        std::rethrow_exception(failure);
+      } catch (const std::exception& error) {
+        self->give_up(error.what());
+      }
+    });
   });
 }
 

@@ -131,7 +131,9 @@ Server::State::State(Routes given, ServeOptions options_)
       loop(static_cast<size_t>(std::max(1, options.threads))),
       logic(asio::make_strand(loop.context())),
       store(options.limits),
-      saver(options.checkpoint.directory.empty() ? nullptr : std::make_shared<Saver>(options.checkpoint, store, logic)),
+      saver(options.checkpoint.directory.empty()
+                ? nullptr
+                : std::make_shared<Saver>(with_replica_state(options.checkpoint), store, logic)),
       http(
           loop.context(), [this](http::Request request) { return receive(std::move(request)); },
           http_limits(options.limits),
@@ -139,6 +141,7 @@ Server::State::State(Routes given, ServeOptions options_)
             return access.admit(head, asked_route(route_of(head.path())), peer);
           }),
       sweep_timer(logic),
+      average_timer(logic, asio::steady_timer::time_point::max()),
       started(std::chrono::steady_clock::now()) {
   for (Route& route : given) {
     while (route.name.starts_with('/')) route.name.erase(0, 1);
@@ -166,9 +169,11 @@ void Server::State::start() {
   const std::string address = listen_address(options.hostname);
   access.check_address(address);
   if (saver) updates.version = saver->resume();
+  if (!options.replicas.rendezvous.empty()) make_replica();
   asio::co_spawn(logic, sweep_now_and_then(), asio::detached);
   if (!options.token_file.empty()) asio::co_spawn(loop.context(), read_tokens_now_and_then(), asio::detached);
   port = http.listen(address, options.port, options.socket_mode, tls);
+  if (replica) replica->start();
   ready = true;
 }
 
@@ -188,6 +193,7 @@ bool Server::State::stop() {
   const bool told = drained.wait_until(deadline + std::chrono::milliseconds(100)) == std::future_status::ready;
   if (!told || !drained.get())
     util::log_warning("serve: some requests were still running after the grace and are cut off");
+  if (replica) replica->stop(std::max(deadline, Clock::now() + kLastSave));
   if (saver) save_at_stop(deadline);
   http.close_all();
   loop.stop();
@@ -275,7 +281,7 @@ Task<http::Response> Server::State::counted(RouteStatistics& statistics, Task<ht
 }
 
 std::optional<http::Response> Server::State::respond_at_once(http::Request& request) {
-  if (saver || waiting > 0 || !soon_free(occupied)) return std::nullopt;
+  if (saver || options.replicas.synchronous || waiting > 0 || !soon_free(occupied)) return std::nullopt;
   const auto found = routes.find(route_of(request.path()));
   if (found == routes.end() || found->second.handler.function().is_async()) return std::nullopt;
   if (request.method != "POST" && request.method != "GET") return std::nullopt;
@@ -441,6 +447,8 @@ void Server::wait() {
 void Server::stop() { state_->stop(); }
 
 Json Server::statistics() const { return state_->statistics(); }
+
+Tensors Server::replica_state() const { return state_->replica_state(); }
 
 Server serve(Routes routes, ServeOptions options) {
   auto state = std::make_shared<Server::State>(std::move(routes), std::move(options));

@@ -16,6 +16,7 @@
 #include "io/event_loop.hpp"
 #include "io/tls.hpp"
 #include "optim/guard.hpp"
+#include "replicate/replica.hpp"
 #include "serve/access.hpp"
 #include "serve/call_context.hpp"
 #include "serve/content.hpp"
@@ -63,6 +64,7 @@ struct Server::State {
     std::exception_ptr failure;
     uint64_t version = 0;  // that has to be durable before this is told; 0: nothing
     uint64_t seen = 0;     // by the handler when it began
+    uint64_t update = 0;   // as the replica counts it; 0: none
   };
   // One request on its way through `logic`.
   struct Pass {
@@ -143,6 +145,16 @@ struct Server::State {
   Json batch_statistics() const;
   Json tls_statistics() const;
 
+  // --- replicas.cpp ---
+  // Takes over the checkpoint's options, which get what the replicas know.
+  CheckpointOptions with_replica_state(CheckpointOptions checkpoint);
+  void make_replica();
+  // Waits until the group has `update`, if it has to.
+  Task<> averaged(uint64_t update);
+  void weights_moved_by_others();
+  Tensors replica_state() const;
+  Json replica_statistics() const;
+
   // --- metrics.cpp ---
   http::Response respond_metrics() const;
 
@@ -154,10 +166,13 @@ struct Server::State {
   std::optional<optim::Guard> guard;
   io::EventLoop loop;
   boost::asio::strand<boost::asio::io_context::executor_type> logic;
-  Store store;                   // inside `logic` only
-  std::shared_ptr<Saver> saver;  // null without checkpoints
+  Store store;                              // inside `logic` only
+  std::optional<replicate::Agreed> agreed;  // of the checkpoint, until the replica has it
+  std::shared_ptr<Saver> saver;             // null without checkpoints
   http::Server http;
-  boost::asio::steady_timer sweep_timer;  // inside `logic` only
+  boost::asio::steady_timer sweep_timer;        // inside `logic` only
+  std::shared_ptr<replicate::Replica> replica;  // null without replicas
+  boost::asio::steady_timer average_timer;      // inside `logic` only; cancelled at each average
 
   UpdateStatistics updates;
   BatchStatistics batches;

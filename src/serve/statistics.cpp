@@ -73,6 +73,7 @@ Json Server::State::statistics() const {
   if (tls) out["tls"] = tls_statistics();
   if (const auto operations = Stats::of_all_threads()) out["operations"] = operations->to_json();
   if (saver) out["checkpoint"] = saver->report();
+  if (replica) out["replicas"] = replica_statistics();
   out["tensor_bytes"] = util::Buffer::bytes_in_use();
   return out;
 }

@@ -106,7 +106,8 @@ Store::~Store() {
 
 std::shared_ptr<Session> Store::session(std::string_view id, std::string_view owner) {
   const Clock::time_point now = Clock::now();
-  if (id.empty()) id = owner;
+  const std::string own_name = owner.empty() ? std::string() : prefix_ + std::string(owner);
+  if (id.empty()) id = own_name;
   if (!id.empty())
     if (const auto found = sessions_.find(id); found != sessions_.end() && found->second->owner == owner) {
       found->second->last_used = now;
@@ -117,7 +118,7 @@ std::shared_ptr<Session> Store::session(std::string_view id, std::string_view ow
     throw Error(ErrorCode::kTooManyRequests,
                 "too many sessions: the server keeps " + std::to_string(limits_.max_sessions) + ", try again later");
   auto fresh = std::make_shared<Session>();
-  fresh->id = id.empty() || id != owner ? random_id() : std::string(owner);
+  fresh->id = id.empty() || id != own_name ? prefix_ + random_id() : own_name;
   fresh->owner = owner;
   fresh->last_used = now;
   sessions_.emplace(fresh->id, fresh);

@@ -151,6 +151,9 @@ class Store {
   explicit Store(const ServeLimits& limits) : limits_(limits) {}
   ~Store();
 
+  // Before the first session: their names begin with `prefix`.
+  void name_sessions(std::string prefix) { prefix_ = std::move(prefix); }
+
   // The session named `id`, or a fresh one when that is empty, forgotten or
   // another owner's. An owner has one session under its own name, which is also
   // the one for an empty `id`. Throws Error (kTooManyRequests) when there are too many.
@@ -220,6 +223,7 @@ class Store {
   void make_room_for_answers(Clock::time_point now);
 
   const ServeLimits limits_;
+  std::string prefix_;
   std::unordered_map<std::string_view, std::shared_ptr<Session>> sessions_;  // by their own ids
   // Of many entries few are in a cache: what is looked up lies in one piece.
   boost::unordered_flat_map<TicketId, std::shared_ptr<Ticket>, TicketId::Hash> tickets_;

@@ -29,7 +29,8 @@ using std::chrono::milliseconds;
 constexpr const char* kUsage =
     "training_server [--model count|line|heavy|link] [--size N] [--port N] [--upstream URL] [--directory PATH]\n"
     "  [--durability interval|every-update] [--interval MS] [--lifetime MS] [--grace MS] [--norm N] [--hops N]\n"
-    "  [--session-tickets N] [--session-requests N] [--requests N] [--patience MS]";
+    "  [--session-tickets N] [--session-requests N] [--requests N] [--patience MS] [--hostname NAME]\n"
+    "  [--rendezvous PLACE] [--id NAME] [--address A] [--every N] [--mode local|synchronous] [--silence MS]";
 
 milliseconds time(const Arguments& arguments, const char* option, long fallback) {
   return milliseconds(arguments.number(option, fallback, 0, 1'000'000'000));
@@ -102,6 +103,20 @@ Served choose(const Arguments& arguments) {
   return link(arguments.text("--upstream", ""));
 }
 
+// The plain mean, so that steps which one replica takes alone are counted in full.
+io::ReplicaOptions replicas_of(const Arguments& arguments) {
+  io::ReplicaOptions out;
+  out.rendezvous = arguments.text("--rendezvous", "");
+  out.id = arguments.text("--id", "");
+  out.address = arguments.text("--address", out.address);
+  out.every = count(arguments, "--every", 50);
+  out.timeout = time(arguments, "--silence", out.timeout.count());
+  out.synchronous = arguments.choice("--mode", {"local", "synchronous"}) == "synchronous";
+  out.outer_rate = 1;
+  out.outer_momentum = 0;
+  return out;
+}
+
 io::ServeOptions options_of(const Arguments& arguments, const Served& served) {
   io::ServeOptions out;
   out.port = static_cast<uint16_t>(arguments.number("--port", 0, 0, UINT16_MAX));
@@ -120,6 +135,9 @@ io::ServeOptions options_of(const Arguments& arguments, const Served& served) {
   limits.max_requests_in_flight = count(arguments, "--requests", limits.max_requests_in_flight);
   if (const long norm = arguments.number("--norm", 0, 0, 1'000'000); norm > 0)
     out.guard.max_norm = static_cast<double>(norm);
+  out.hostname = arguments.text("--hostname", out.hostname);
+  out.insecure = true;
+  out.replicas = replicas_of(arguments);
   io::CheckpointOptions& checkpoint = out.checkpoint;
   checkpoint.directory = arguments.text("--directory", "");
   checkpoint.weights = {{"w", served.weight}};
