@@ -22,6 +22,9 @@ Tensors state_of(napi_env env, uint32_t server) {
     const napi_value pair = at(env, entries, i);
     out.set(to_text(env, at(env, pair, 0), "name"), make_alias(tensor_at(env, at(env, pair, 1))));
   }
+  const auto& servers = network(env).servers;
+  if (const auto found = servers.find(server); found != servers.end())
+    for (const auto& [name, tensor] : found->second.server->replica_state()) out.set(name, tensor);
   return out;
 }
 
@@ -42,6 +45,25 @@ bool Learner::moved() {
   return before != updates_;
 }
 
+void Learner::apart(const std::function<void()>& work) {
+  const uint64_t before = updates();
+  work();
+  updates_ += updates() - before;
+}
+
+std::function<void(std::function<void()>)> runner(std::shared_ptr<Mailbox> mailbox, uint32_t server) {
+  return [=](std::function<void()> work) {
+    mailbox->post([=](napi_env env) {
+      const auto& servers = network(env).servers;
+      const auto found = servers.find(server);
+      if (found != servers.end() && found->second.learner)
+        found->second.learner->apart(work);
+      else
+        work();
+    });
+  };
+}
+
 std::function<void(io::CheckpointOptions::StateAnswer)> state_asker(std::shared_ptr<Mailbox> mailbox, uint32_t server,
                                                                     std::shared_ptr<Gate> gate) {
   return [=](const io::CheckpointOptions::StateAnswer& answer) {
@@ -53,6 +75,8 @@ std::function<void(io::CheckpointOptions::StateAnswer)> state_asker(std::shared_
       } catch (const std::exception&) {
         failure = std::current_exception();
       }
+      // Before the first call of a handler there are no answers that it could overtake.
+      if (!gate->logic) return answer(failure, state);
       boost::asio::post(gate->logic, [=] { gate->snapshot([=] { answer(failure, state); }); });
     });
   };

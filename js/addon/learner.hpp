@@ -21,6 +21,8 @@ class Learner {
 
   // True when a weight was updated since the last call.
   bool moved();
+  // Runs `work`; what it does to the weights is no update of a handler's.
+  void apart(const std::function<void()>& work);
 
  private:
   uint64_t updates() const;
@@ -32,6 +34,9 @@ class Learner {
 // CheckpointOptions::ask_state that asks JavaScript.
 std::function<void(io::CheckpointOptions::StateAnswer)> state_asker(std::shared_ptr<Mailbox> mailbox, uint32_t server,
                                                                     std::shared_ptr<Gate> gate);
+
+// ReplicaOptions::run on JavaScript's thread.
+std::function<void(std::function<void()>)> runner(std::shared_ptr<Mailbox> mailbox, uint32_t server);
 
 // CheckpointOptions::load_state that calls `load` with [[name, handle], ...].
 // For use within the call from JavaScript that `load` came with.

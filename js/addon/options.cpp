@@ -115,6 +115,25 @@ void read_batch(napi_env env, napi_value value, io::BatchOptions& out) {
     refuse("batch.updates", "'auto', 'each' or 'summed'", "'" + updates + "'");
 }
 
+void read_replicas(napi_env env, napi_value value, io::ReplicaOptions& out) {
+  read_text(env, value, "rendezvous", out.rendezvous);
+  if (out.rendezvous.empty()) refuse("replicas.rendezvous", "a folder's name or redis://HOST:PORT", "none");
+  read_text(env, value, "group", out.group);
+  read_text(env, value, "id", out.id);
+  read_text(env, value, "address", out.address);
+  read_count(env, value, "every", out.every);
+  read_count(env, value, "interval", out.interval);
+  read_count(env, value, "timeout", out.timeout);
+  if (const napi_value given = get(env, value, "synchronous"); !missing(env, given))
+    out.synchronous = to_boolean(env, given);
+  const napi_value outer = get(env, value, "outer");
+  if (missing(env, outer)) return;
+  if (const napi_value rate = get(env, outer, "rate"); !missing(env, rate))
+    out.outer_rate = to_number(env, rate, "replicas.outer.rate");
+  if (const napi_value momentum = get(env, outer, "momentum"); !missing(env, momentum))
+    out.outer_momentum = to_number(env, momentum, "replicas.outer.momentum");
+}
+
 std::vector<int64_t> to_shape(napi_env env, napi_value value) {
   if (!is_array(env, value)) refuse("inference: a tensor's shape", "an array of sizes, -1 for any", "none");
   std::vector<int64_t> shape;
@@ -216,6 +235,7 @@ io::ServeOptions to_serve_options(napi_env env, napi_value value) {
   if (given("staleness")) read_staleness(env, get(env, value, "staleness"), options.staleness);
   if (given("guard")) read_guard(env, get(env, value, "guard"), options.guard);
   if (given("batch")) read_batch(env, get(env, value, "batch"), options.batch);
+  if (given("replicas")) read_replicas(env, get(env, value, "replicas"), options.replicas);
   if (given("inference")) read_inference(env, get(env, value, "inference"), options.inference);
   return options;
 }

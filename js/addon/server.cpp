@@ -40,7 +40,17 @@ std::vector<Tensor> to_tensors(napi_env env, napi_value handles) {
   return out;
 }
 
-// serve([route, ...], options, [weight, ...] or nothing, what loads a checkpoint or nothing): [server, port, url]
+Tensors to_named(napi_env env, napi_value pairs) {
+  Tensors out;
+  for (uint32_t i = 0, n = length_of(env, pairs); i < n; ++i) {
+    const napi_value pair = at(env, pairs, i);
+    out.set(to_text(env, at(env, pair, 0), "name"), tensor_at(env, at(env, pair, 1)));
+  }
+  return out;
+}
+
+// serve([route, ...], options, [weight, ...] or nothing, what loads a checkpoint or nothing,
+// [[name, weight], ...] of replicas or nothing): [server, port, url]
 napi_value start_server(const Arguments& arguments) {
   const napi_env env = arguments.env();
   Network& mine = network(env);
@@ -57,6 +67,10 @@ napi_value start_server(const Arguments& arguments) {
     own.learner = std::make_unique<Learner>(to_tensors(env, arguments[2]));
     options.checkpoint.ask_state = state_asker(mine.mailbox, id, own.gate);
     options.checkpoint.load_state = state_loader(env, arguments[3]);
+  }
+  if (!missing(env, arguments[4])) {
+    options.replicas.weights = to_named(env, arguments[4]);
+    options.replicas.run = runner(mine.mailbox, id);
   }
   own.server = std::make_unique<io::Server>(io::serve(std::move(routes), std::move(options)));
   if (own.learner) own.learner->moved();  // by resuming, which is no update

@@ -8,13 +8,13 @@ const kOptions = ['directory', 'weights', 'optimizer', 'interval', 'durability',
 const kOptimizer = 'optimizer.'
 const kOwn = 'shumai.'
 
-function checkTensors(tensors) {
+function checkTensors(tensors, option) {
   for (const [name, tensor] of Object.entries(tensors)) {
-    if (!(tensor instanceof Tensor)) throw new ShumaiError(`serve: checkpoint.weights must be a module, or tensors in an object or array; "${name}" is none`)
+    if (!(tensor instanceof Tensor)) throw new ShumaiError(`serve: ${option}.weights must be a module, or tensors in an object or array; "${name}" is none`)
     for (const prefix of [kOptimizer, kOwn])
-      if (name.startsWith(prefix)) throw new ShumaiError(`serve: checkpoint.weights: names don't begin with "${prefix}", got "${name}"`)
+      if (name.startsWith(prefix)) throw new ShumaiError(`serve: ${option}.weights: names don't begin with "${prefix}", got "${name}"`)
   }
-  if (Object.keys(tensors).length === 0) throw new ShumaiError('serve: checkpoint.weights has no tensors: without them nothing could be resumed')
+  if (Object.keys(tensors).length === 0) throw new ShumaiError(`serve: ${option}.weights has no tensors`)
 }
 
 const shown = ({ dtype, shape }) => `dtype ${dtype} [${shape}]`
@@ -36,6 +36,15 @@ class Named {
   }
 }
 
+const asModule = (weights) => (weights instanceof Module ? weights : new Named(weights instanceof Tensor ? [weights] : { ...weights }))
+
+/** [[name, tensor], ...] of what an option names as weights. */
+export function namedTensors(weights, option) {
+  const state = asModule(weights).state()
+  checkTensors(state, option)
+  return Object.entries(state)
+}
+
 /** What a server's checkpoints save: the weights, and what the optimizer remembers of them. */
 export class Learner {
   #model
@@ -45,8 +54,8 @@ export class Learner {
   constructor(checkpoint) {
     checkNames(checkpoint, kOptions, 'serve: no option checkpoint.')
     const { weights, optimizer, directory } = checkpoint
-    this.#model = weights instanceof Module ? weights : new Named(weights instanceof Tensor ? [weights] : { ...weights })
-    checkTensors(this.#model.state())
+    this.#model = asModule(weights)
+    checkTensors(this.#model.state(), 'checkpoint')
     this.#optimizer = optimizer ?? { state: () => ({}), loadState: () => {} }
     this.#directory = directory
     for (const method of ['state', 'loadState'])

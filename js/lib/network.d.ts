@@ -172,6 +172,34 @@ export interface CheckpointOptions {
  */
 export type StalenessPolicy = 'accept' | 'scale' | 'reject'
 
+/**
+ * Several servers of one model that learn together, each from its own clients:
+ * see docs/replicas.md. Every so often they average what each learned, in the
+ * background, with an outer optimizer (Douillard et al., "DiLoCo", 2023).
+ */
+export interface ReplicaOptions {
+  /** Where they find each other: a folder that all share, or redis://[:PASSWORD@]HOST[:PORT][/DATABASE]. */
+  rendezvous: string
+  /** Tells groups in one place apart; default 'model'. */
+  group?: string
+  /** This server's name, the same after a restart; default: host and port. Sessions begin with it. */
+  id?: string
+  /** Where other replicas reach this machine, on any port of a private network; default '127.0.0.1'. */
+  address?: string
+  /** Updates of one server between averages; 0: by time alone. Default 50. */
+  every?: number
+  /** Milliseconds between averages; default 0: by updates alone. */
+  interval?: number
+  /** Every update is averaged before it is acknowledged. */
+  synchronous?: boolean
+  /** Nesterov's momentum on what an average moves; default rate 0.7, momentum 0.9. Rate 1 and momentum 0: the mean. */
+  outer?: { rate?: number; momentum?: number }
+  /** Milliseconds of silence after which a member is gone until it comes back; default 2,000. */
+  timeout?: number
+  /** What is averaged. Default: the checkpoint's, or in serve_model its module. */
+  weights?: Module | Tensor[] | Record<string, Tensor>
+}
+
 /** A tensor as the Open Inference Protocol describes it. */
 export interface InferenceTensor {
   name: string
@@ -277,6 +305,7 @@ export interface ServeOptions {
   guard?: boolean | { maxNorm?: number }
   /** Of serve_model. */
   batch?: BatchOptions
+  replicas?: ReplicaOptions
   /**
    * SIGTERM and SIGINT stop the server and end the process with status 0,
    * unless the process listens for the signal itself. false: they do what they

@@ -1,7 +1,7 @@
 import { Batcher, split } from './batcher.js'
 import { checkNames, decode, encode, toJson } from './content.js'
 import { fetched } from './fetch.js'
-import { Learner } from './learner.js'
+import { Learner, namedTensors } from './learner.js'
 import { tidyExclude } from './memory.js'
 import { Module } from './module.js'
 import { description } from './modules/module.js'
@@ -141,7 +141,7 @@ export class Server {
 
 const kOptions = [
   'port', 'hostname', 'socketMode', 'token', 'tokens', 'tokenFile', 'tokenFromEnvironment', 'insecure', 'cors', 'allowedHosts',
-  'limits', 'checkpoint', 'staleness', 'guard', 'batch', 'signals', 'statistics', 'inference', 'tls',
+  'limits', 'checkpoint', 'staleness', 'guard', 'batch', 'replicas', 'signals', 'statistics', 'inference', 'tls',
 ]
 const kLimits = [
   'maxBodyBytes', 'maxHeaderBytes', 'maxHeaders', 'maxConnections', 'maxRequestsInFlight', 'maxRequestsInFlightPerSession', 'maxHops',
@@ -150,11 +150,18 @@ const kLimits = [
   'finishedLifetime', 'maxFinishedTickets', 'answerLifetime', 'maxStoredAnswerBytes', 'shutdownGrace',
 ]
 
+const kReplicaOptions = ['rendezvous', 'group', 'id', 'address', 'every', 'interval', 'synchronous', 'outer', 'timeout', 'weights']
+
 function checkOptions(options) {
   checkNames(options, kOptions, 'serve: no option')
   checkNames(options.limits, kLimits, 'serve: no limit')
   checkNames(options.tls, ['cert', 'key', 'clientCa', 'minVersion'], 'serve: no option tls.')
-  const { statistics, guard, staleness, checkpoint, batch } = options
+  const { statistics, guard, staleness, checkpoint, batch, replicas } = options
+  if (replicas !== undefined) {
+    if (typeof replicas !== 'object' || replicas === null) throw new ShumaiError(`serve: replicas must be {rendezvous, ...}, got ${String(replicas)}`)
+    checkNames(replicas, kReplicaOptions, 'serve: no option replicas.')
+    checkNames(replicas.outer, ['rate', 'momentum'], 'serve: no option replicas.outer.')
+  }
   if (batch !== undefined) checkNames(batch, ['max', 'delay', 'updates'], 'serve: no option batch.')
   for (const token of Array.isArray(options.tokens) ? options.tokens : []) checkNames(token, ['name', 'secret', 'routes'], 'serve: no option tokens[].')
   if (statistics !== undefined && typeof statistics !== 'function') throw new ShumaiError(`serve: statistics must be a function, got ${typeof statistics}`)
@@ -207,15 +214,25 @@ export function serve(handlers, options = {}) {
   for (const name of names) if (typeof handlers[name] !== 'function') throw new ShumaiError(`serve: the handler of "${name}" must be a function, got ${typeof handlers[name]}`)
   checkOptions(options)
   const learner = options.checkpoint ? new Learner(options.checkpoint) : undefined
-  const [number, port, url] = native.serve(names, withEnvironment(listModels(options)), learner?.handles(), learner?.load)
+  const [number, port, url] = native.serve(names, withEnvironment(listModels(options)), learner?.handles(), learner?.load, replicaWeights(options))
   servers.set(number, { users: new Users(), handlers: names.map((name) => handlers[name]), statistics: options.statistics, entries: undefined, learner })
   const server = new Server(number, port, url)
   if (options.signals !== false) stopAtSignals(server)
   return server
 }
 
+/** For the core: [[name, handle], ...]. */
+function replicaWeights({ replicas, checkpoint }) {
+  if (!replicas) return undefined
+  const weights = replicas.weights ?? checkpoint?.weights
+  if (weights === undefined) throw new ShumaiError('serve: replicas need weights: a module, or tensors in an object or array')
+  return namedTensors(weights, 'replicas').map(([name, tensor]) => [name, tensor.__handle])
+}
+
 /** Weights and optimizer are what is served, unless told. */
-function withDefaults(options, model, gradUpdate) {
+function withDefaults(given, model, gradUpdate) {
+  let options = given
+  if (options.replicas && model instanceof Module) options = { ...options, replicas: { weights: model, ...options.replicas } }
   if (!options.checkpoint) return options
   const checkpoint = { ...options.checkpoint }
   if (model instanceof Module) {
