@@ -34,6 +34,13 @@ std::string configured(const std::string& name, const std::vector<std::pair<std:
   return text;
 }
 
+std::string nginx_folders(const std::string& files) {
+  std::string out = "http {\n";
+  for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
+    out += std::string("  ") + kind + "_temp_path " + files + "/" + kind + ";\n";
+  return out;
+}
+
 class Gateway : public ::testing::Test {
  protected:
   // Steps of several clients, each counted once, while the server is killed and started again.
@@ -77,17 +84,12 @@ class Gateway : public ::testing::Test {
 };
 
 TEST_F(Gateway, NoStepIsLostOrDoubledThroughNginx) {
-  const std::string log = files_.path() + "/access.log", own_files = "http {\n" + [&] {
-    std::string out;
-    for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
-      out += std::string("  ") + kind + "_temp_path " + files_.path() + "/" + kind + ";\n";
-    return out;
-  }();
+  const std::string log = files_.path() + "/access.log";
   ListeningProgram nginx([&](uint16_t port) -> std::vector<std::string> {
     const std::string config = files_.path() + "/nginx.conf";
     std::ofstream(config) << configured("nginx.conf", {{"worker_processes auto;", "worker_processes 1; user root;"},
                                                        {"/run/nginx.pid", files_.path() + "/nginx.pid"},
-                                                       {"http {\n", own_files},
+                                                       {"http {\n", nginx_folders(files_.path())},
                                                        {"/var/log/nginx/shumai.log", log},
                                                        {"127.0.0.1:3000", server_address()},
                                                        {"listen 443", "listen 127.0.0.1:" + std::to_string(port)},
@@ -111,6 +113,109 @@ TEST_F(Gateway, NoStepIsLostOrDoubledThroughHaproxy) {
   train_through(haproxy);
   EXPECT_TRUE(std::regex_search(haproxy.process().output(), std::regex("\\[[1-9][0-9]* retries")))
       << "HAProxy tried nothing again";
+}
+
+// Four replicas, of which every one is restarted while clients train.
+class ReplicaGateway : public ::testing::Test {
+ protected:
+  using Changes = std::vector<std::pair<std::string, std::string>>;
+
+  void SetUp() override {
+    for (int i = 0; i < kReplicas; ++i) {
+      const std::string id = "model-" + std::to_string(i);
+      replicas_.push_back(std::make_unique<TrainingServer>(
+          std::vector<std::string>{"--model", "link", "--rendezvous", place_.path(), "--id", id, "--every", "20",
+                                   "--directory", weights_.path(id)}));
+    }
+  }
+  Changes changes() const {
+    Changes out;
+    for (int i = 0; i < kReplicas; ++i)
+      out.emplace_back("10.0.0.1" + std::to_string(i) + ":3000", "127.0.0.1:" + std::to_string(replica(i).port()));
+    return out;
+  }
+  TrainingServer& replica(int i) const { return *replicas_[static_cast<size_t>(i)]; }
+
+  Task<> train(std::string url, io::RemoteModelOptions options) {
+    const io::RemoteModel model = io::remote_model(url, options);
+    while (!enough_) {
+      const Tensor x = tensor({1.0, -2.0, 0.5});
+      const Tensor y = co_await model(x);
+      const Tensor error = loss::mse(y, x * 3.0);
+      last_loss_ = error.detach().item<double>();
+      co_await error.backward_async();
+      ++steps_;
+    }
+  }
+
+  void restart_all_behind(ListeningProgram& gateway) {
+    io::RemoteModelOptions options;
+    options.tls.ca_file = authority_.ca_file();
+    const std::string url = "https://localhost:" + std::to_string(gateway.port());
+    Clients clients([&]() -> Task<> {
+      std::vector<Task<>> all;
+      for (int i = 0; i < kClients; ++i) all.push_back(train(url, options));
+      co_await util::all(std::move(all));
+    });
+    const auto go_on = [&] {
+      const int before = steps_;
+      return poll_until([&] { return steps_ > before + 4 * kClients || clients.ended(); });
+    };
+    ASSERT_TRUE(go_on());
+    for (int i = 0; i < kReplicas; ++i) {
+      EXPECT_EQ(replica(i).stop(), 0);
+      ASSERT_TRUE(go_on()) << "no step without replica " << i;
+      replica(i).restart();
+      EXPECT_TRUE(poll_until([&] { return group_size(i) == kReplicas; }));
+      ASSERT_TRUE(go_on());
+    }
+    EXPECT_FALSE(clients.ended()) << "the clients ended early";
+    EXPECT_TRUE(poll_until([&] { return last_loss_ < 0.01 || clients.ended(); })) << last_loss_;
+    enough_ = true;
+    EXPECT_EQ(clients.join(), "") << "a client saw an error; the gateway says " << gateway.process().output();
+    for (int i = 0; i < kReplicas; ++i)
+      EXPECT_NEAR(run(io::tfetch(replica(i).url() + "/weights")).item<double>(), 3, 0.1) << "replica " << i;
+  }
+  size_t group_size(int i) const { return replica(i).statistics()["replicas"]["members"].size(); }
+
+  static constexpr int kReplicas = 4, kClients = 32;
+  const io::testing::Directory files_, place_, weights_{io::testing::fast_place()};
+  const io::testing::Authority authority_{files_.path()};
+  const io::testing::Identity identity_ = authority_.server();
+  std::vector<std::unique_ptr<TrainingServer>> replicas_;
+  std::atomic<bool> enough_{false};
+  std::atomic<int> steps_{0};
+  std::atomic<double> last_loss_{1e9};
+};
+
+TEST_F(ReplicaGateway, NoClientSeesARollingRestartThroughHaproxy) {
+  std::ofstream(files_.path() + "/both.pem") << text_of(identity_.cert_file) << text_of(identity_.key_file);
+  ListeningProgram haproxy([&](uint16_t port) -> std::vector<std::string> {
+    Changes own = changes();
+    own.emplace_back("bind :443", "bind 127.0.0.1:" + std::to_string(port));
+    own.emplace_back("/etc/shumai/server.pem", files_.path() + "/both.pem");
+    const std::string config = files_.path() + "/haproxy.cfg";
+    std::ofstream(config) << configured("haproxy-replicas.cfg", own);
+    return {"/usr/sbin/haproxy", "-f", config, "-db"};
+  });
+  restart_all_behind(haproxy);
+}
+
+TEST_F(ReplicaGateway, NoClientSeesARollingRestartThroughNginx) {
+  ListeningProgram nginx([&](uint16_t port) -> std::vector<std::string> {
+    Changes own = changes();
+    own.insert(own.end(), {{"worker_processes auto;", "worker_processes 1; user root;"},
+                           {"/run/nginx.pid", files_.path() + "/nginx.pid"},
+                           {"http {\n", nginx_folders(files_.path())},
+                           {"/var/log/nginx/shumai.log", files_.path() + "/access.log"},
+                           {"listen 443", "listen 127.0.0.1:" + std::to_string(port)},
+                           {"/etc/shumai/server.crt", identity_.cert_file},
+                           {"/etc/shumai/server.key", identity_.key_file}});
+    const std::string config = files_.path() + "/nginx.conf";
+    std::ofstream(config) << configured("nginx-replicas.conf", own);
+    return {"/usr/sbin/nginx", "-c", config, "-e", "stderr", "-g", "daemon off;"};
+  });
+  restart_all_behind(nginx);
 }
 
 }  // namespace
