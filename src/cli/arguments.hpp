@@ -36,7 +36,13 @@ struct ServeArguments {
   double interval = 10;
   int keep = 3;
   std::string staleness = "accept";
-  double max_norm = 0;  // 0: any
+  double max_norm = 0;   // 0: any
+  std::string replicas;  // where they find each other; empty: none
+  std::string replica_group = "model";
+  std::string replica_id;
+  std::string replica_address = "127.0.0.1";
+  uint64_t replica_every = 50;
+  bool replica_synchronous = false;
   std::vector<std::string> limits;
   int64_t seed = -1;  // -1: by chance
   bool frozen = false;

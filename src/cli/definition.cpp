@@ -80,6 +80,32 @@ void define_serve_model(CLI::App& app, ServeArguments& out) {
   app.add_flag("--frozen", out.frozen, "Inference alone: no /optimize, and dropout is off");
 }
 
+void define_replicas(CLI::App& app, ServeArguments& out) {
+  CLI::Option* const place =
+      app.add_option("--replicas", out.replicas,
+                     "Learns together with other servers of the model, which meet in this folder or redis://HOST:PORT");
+  place->type_name("PLACE");
+  app.add_option("--group", out.replica_group, "Tells groups in one place apart")
+      ->type_name("NAME")
+      ->needs(place)
+      ->capture_default_str();
+  app.add_option("--replica-id", out.replica_id,
+                 "This server's name there, the same after a restart; else host and port")
+      ->type_name("NAME")
+      ->needs(place);
+  app.add_option("--replica-address", out.replica_address, "Where the other replicas reach this machine")
+      ->type_name("ADDRESS")
+      ->needs(place)
+      ->capture_default_str();
+  app.add_option("--average-every", out.replica_every, "Updates between two averages of the replicas")
+      ->type_name("N")
+      ->needs(place)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--synchronous", out.replica_synchronous, "Averages each update before it is acknowledged")
+      ->needs(place);
+}
+
 void define_serve(CLI::App& app, ServeArguments& out) {
   app.add_option("MODEL", out.model,
                  "A model's JSON, safetensors file or directory of checkpoints; or a script in JavaScript")
@@ -113,6 +139,7 @@ void define_serve(CLI::App& app, ServeArguments& out) {
       ->type_name("NAME")
       ->allow_extra_args(false);
   define_serve_model(app, out);
+  define_replicas(app, out);
   add_runtime(app, out.runtime);
 }
 

@@ -48,6 +48,12 @@ io::ServeOptions options_of(const ServeArguments& arguments) {
   options.staleness = staleness_of(arguments.staleness);
   if (arguments.max_norm > 0) options.guard.max_norm = arguments.max_norm;
   for (const std::string& limit : arguments.limits) set_limit(options.limits, limit);
+  options.replicas.rendezvous = arguments.replicas;
+  options.replicas.group = arguments.replica_group;
+  options.replicas.id = arguments.replica_id;
+  options.replicas.address = arguments.replica_address;
+  options.replicas.every = arguments.replica_every;
+  options.replicas.synchronous = arguments.replica_synchronous;
   options.checkpoint.directory = arguments.checkpoint;
   // A directory of checkpoints is resumed where it is.
   if (arguments.checkpoint.empty() && !arguments.frozen && std::filesystem::is_directory(arguments.model))
@@ -73,6 +79,8 @@ io::Server serve_frozen(const nn::JsonModel& model, io::ServeOptions options) {
 int serve_file(const ServeArguments& arguments) {
   if (arguments.frozen && !arguments.checkpoint.empty())
     throw UsageError("--frozen has nothing to save: give the checkpoints as MODEL instead of --checkpoint");
+  if (arguments.frozen && !arguments.replicas.empty())
+    throw UsageError("--frozen learns nothing that --replicas could average");
   io::ServeOptions options = options_of(arguments);
   const optim::Optimizer optimizer =
       optimizer_of({arguments.optimizer, arguments.learning_rate, arguments.momentum, arguments.weight_decay});
@@ -88,6 +96,7 @@ int serve_file(const ServeArguments& arguments) {
 }
 
 int serve_script(const ServeArguments& arguments) {
+  if (!arguments.replicas.empty()) throw UsageError("--replicas is said in the script itself");
   if (!arguments.cors.empty() || !arguments.allowed_hosts.empty())
     throw UsageError("--cors and --allowed-host are said in the script itself");
   ScriptOptions options{.runtime = arguments.runtime};

@@ -48,7 +48,7 @@ nn::JsonModel model_in(const std::string& file) {
   nn::JsonModel model(Json::parse(checkpoint.model));
   Tensors weights;
   for (const auto& [name, tensor] : checkpoint.tensors)
-    if (!name.starts_with("optimizer.")) weights.set(name, tensor);
+    if (!name.starts_with("optimizer.") && !name.starts_with(io::kReplicaState)) weights.set(name, tensor);
   model.load_state(weights);
   return model;
 }

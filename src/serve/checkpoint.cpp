@@ -176,7 +176,7 @@ uint64_t to_number(std::string_view text, const char* what) {
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   Tensors all;
   for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (name.starts_with(kOwn))
+    if (name.starts_with(kOwn) && !name.starts_with(kReplicaState))
       throw Error(ErrorCode::kInvalidArgument, "checkpoint: the name \"" + name + "\" is one of its own");
     all.set(name, tensor);
   }
@@ -212,7 +212,7 @@ Checkpoint read_checkpoint(const std::string& path) {
   out.model = metadata[kModel];
   out.finished = read_finished(all, metadata["shumai.routes"]);
   for (const auto& [name, tensor] : all)
-    if (!name.starts_with(kOwn)) out.tensors.set(name, tensor);
+    if (!name.starts_with(kOwn) || name.starts_with(kReplicaState)) out.tensors.set(name, tensor);
   return out;
 }
 

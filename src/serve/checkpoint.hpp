@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "serve/finished.hpp"
@@ -18,11 +19,15 @@
 //   shumai.finished           u8 [n, 36], a row for each call of a ticket that is done:
 //                             16 bytes ticket, 16 bytes body digest, u16 route, u8 answer, u8 0
 //   shumai.answer.N[.name]    the answer of row N: tensors, or JSON as u8
+//   shumai.replica.NAME       what a replica knows of its group, see replicas.cpp
 //   __metadata__              "shumai.format": "1", "shumai.version": updates,
 //                             "shumai.random": "seed position", "shumai.routes": JSON array,
 //                             "shumai.model": the architecture as JSON, when the server knows it,
 //                             "shumai.checksum": XXH3 of all this, 32 hexadecimal digits
 namespace sm::io {
+
+// Before the names of those tensors that are a replica's.
+inline constexpr std::string_view kReplicaState = "shumai.replica.";
 
 struct Checkpoint {
   uint64_t version = 0;  // updates

@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "io/connect.hpp"
+#include "serve/checkpoint.hpp"
 #include "serve/server.hpp"
 #include "shumai/error.hpp"
 
@@ -17,9 +18,6 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Before the names of what a checkpoint holds of the group.
-constexpr std::string_view kPrefix = "replica.";
-
 std::string name_of(const ServeOptions& options) {
   if (!options.replicas.id.empty()) return options.replicas.id;
   char host[65] = {};
@@ -28,7 +26,7 @@ std::string name_of(const ServeOptions& options) {
   return std::string(host).substr(0, 58) + "-" + std::to_string(options.port);
 }
 
-std::string sent_name(std::string_view weight) { return std::string(kPrefix) + "sent." + std::string(weight); }
+std::string sent_name(std::string_view weight) { return std::string(kReplicaState) + "sent." + std::string(weight); }
 
 Tensor text_tensor(const std::string& text) {
   return from_data(reinterpret_cast<const uint8_t*>(text.data()), Shape{static_cast<int64_t>(text.size())});
@@ -39,9 +37,9 @@ Tensors to_tensors(const replicate::Agreed& agreed, const Tensors& weights) {
   for (const auto& [id, number] : agreed.included) included[id] = number;
   const Json record = Json::object({{"round", agreed.round}, {"sent", agreed.sent}, {"included", std::move(included)}});
   Tensors out;
-  out.set(std::string(kPrefix) + "record", text_tensor(record.dump()));
-  out.set(std::string(kPrefix) + "base", agreed.base);
-  out.set(std::string(kPrefix) + "velocity", agreed.velocity);
+  out.set(std::string(kReplicaState) + "record", text_tensor(record.dump()));
+  out.set(std::string(kReplicaState) + "base", agreed.base);
+  out.set(std::string(kReplicaState) + "velocity", agreed.velocity);
   if (agreed.sent_weights.empty()) return out;
   size_t next = 0;
   for (const auto& [name, weight] : weights)
@@ -51,7 +49,7 @@ Tensors to_tensors(const replicate::Agreed& agreed, const Tensors& weights) {
 
 // Nothing when the checkpoint was written without replicas. Throws Error.
 std::optional<replicate::Agreed> from_tensors(const Tensors& saved, const Tensors& weights) {
-  const Tensor* record = saved.find(std::string(kPrefix) + "record");
+  const Tensor* record = saved.find(std::string(kReplicaState) + "record");
   if (!record) return std::nullopt;
   const std::vector<uint8_t> bytes = record->to_vector<uint8_t>();
   const Json said = Json::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
@@ -60,8 +58,8 @@ std::optional<replicate::Agreed> from_tensors(const Tensors& saved, const Tensor
   out.sent = static_cast<uint64_t>(said["sent"].as_int64());
   for (const auto& [id, number] : said["included"].as_object())
     out.included[id] = static_cast<uint64_t>(number.as_int64());
-  out.base = saved[std::string(kPrefix) + "base"];
-  out.velocity = saved[std::string(kPrefix) + "velocity"];
+  out.base = saved[std::string(kReplicaState) + "base"];
+  out.velocity = saved[std::string(kReplicaState) + "velocity"];
   for (const auto& [name, weight] : weights)
     if (const Tensor* sent = saved.find(sent_name(name))) out.sent_weights.push_back(*sent);
   return out;
@@ -70,26 +68,25 @@ std::optional<replicate::Agreed> from_tensors(const Tensors& saved, const Tensor
 Tensors without_replica_state(const Tensors& saved) {
   Tensors out;
   for (const auto& [name, tensor] : saved)
-    if (!name.starts_with(kPrefix)) out.set(name, tensor);
+    if (!name.starts_with(kReplicaState)) out.set(name, tensor);
   return out;
 }
 
 }  // namespace
 
 CheckpointOptions Server::State::with_replica_state(CheckpointOptions checkpoint) {
-  if (options.replicas.rendezvous.empty()) return checkpoint;
-  for (const auto& [name, weight] : checkpoint.weights)
-    if (name.starts_with(kPrefix))
-      throw Error(ErrorCode::kInvalidArgument, "replicas: a weight's name must not begin with \"" +
-                                                   std::string(kPrefix) + "\", got \"" + name + "\"");
+  const bool replicates = !options.replicas.rendezvous.empty();
+  // One that was written among replicas serves alone, too.
+  if (checkpoint.load_state || replicates)
+    checkpoint.load_state = [this, replicates, load = std::move(checkpoint.load_state)](const Tensors& saved) {
+      if (replicates) agreed = from_tensors(saved, options.replicas.weights);
+      if (load) load(without_replica_state(saved));
+    };
+  if (!replicates) return checkpoint;
   checkpoint.save_state = [this, save = std::move(checkpoint.save_state)] {
     Tensors out = save ? save() : Tensors();
     for (const auto& [name, tensor] : replica_state()) out.set(name, tensor);
     return out;
-  };
-  checkpoint.load_state = [this, load = std::move(checkpoint.load_state)](const Tensors& saved) {
-    agreed = from_tensors(saved, options.replicas.weights);
-    if (load) load(without_replica_state(saved));
   };
   return checkpoint;
 }

@@ -155,6 +155,23 @@ TEST_F(Program, ServesTrainsIsKilledAndGoesOn) {
   EXPECT_EQ(server->process().wait(), 0);
 }
 
+TEST_F(Program, ServersThatAreReplicasLearnTogether) {
+  const auto replica = [&](const std::string& id) {
+    return std::vector<std::string>{path("model.json"), "--replicas", path("shared"),  "--replica-id", id,
+                                    "--average-every",  "1",          "--synchronous", "--checkpoint", path(id)};
+  };
+  Served first(replica("first")), second(replica("second"));
+  ASSERT_TRUE(poll_until([&] { return second.statistics()["replicas"]["members"].size() == 2; }));
+  ASSERT_EQ(sh("$S train " + first.url() + " --data sums.txt 2>/dev/null").code, 0);
+  const std::string answer = sh("echo '[[0.25, 0.5]]' | $S infer " + first.url()).out;
+  EXPECT_TRUE(poll_until([&] { return sh("echo '[[0.25, 0.5]]' | $S infer " + second.url()).out == answer; }))
+      << answer;
+  EXPECT_GE(second.statistics()["replicas"]["round"].as_int64(), 7);
+  second.process().kill(SIGTERM);
+  EXPECT_EQ(second.process().wait(), 0);
+  EXPECT_EQ(sh("echo '[[0.25, 0.5]]' | $S infer " + path("second")).out, answer);
+}
+
 TEST_F(Program, AFrozenServerOnlyAnswers) {
   ASSERT_EQ(sh("$S train model.json --data sums.txt").code, 0);
   Served server({path("model.safetensors"), "--frozen"});
