@@ -55,7 +55,7 @@ TEST(Replicas, WhatAKilledOneHadLearnedComesBackWithItOnce) {
   const Seed seed;
   std::mt19937 random = seed.engine();
   const Group group;
-  Tally tally(1 << 13);
+  Tally tally(1 << 15);
   TrainingServer quiet(group.member("a", tally.slots)), killed(group.member("b", tally.slots, group.durable("b")));
   ASSERT_TRUE(poll_until([&] { return in_group_of(quiet, 2) && in_group_of(killed, 2); }));
   Clients clients([&] { return count_steps_together(killed.url(), tally, 4); });
