@@ -1,5 +1,6 @@
 #include "io/event_loop.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <string>
 
@@ -14,8 +15,10 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::microseconds kWatch{50};
 // A leader that wasn't out of work for so long is in a handler that takes time.
 constexpr std::chrono::microseconds kLate{250};
+constexpr std::chrono::microseconds kSlice{1000};
 // So many handlers at once are worth another thread.
 constexpr size_t kCrowd = 4;
+constexpr int64_t kShortestRest = 1'000'000, kLongestRest = 64'000'000;  // ns
 
 int64_t ns(Clock::time_point time) { return std::chrono::nanoseconds(time.time_since_epoch()).count(); }
 
@@ -41,7 +44,8 @@ size_t logged(Run run) noexcept {
 EventLoop::EventLoop(size_t threads)
     : context_(static_cast<int>(threads ? threads : 1)),
       work_(context_.get_executor()),
-      running_(threads ? threads : 1) {
+      running_(threads ? threads : 1),
+      rest_(kShortestRest) {
   for (size_t i = 1; i <= (threads ? threads : 1); ++i)
     threads_.emplace_back([this, i] {
       run(i);
@@ -70,6 +74,7 @@ void EventLoop::stop() noexcept {
 
 void EventLoop::run(size_t me) noexcept {
   while (logged([this] { return context_.run_one(); }) > 0) {
+    if (ns(Clock::now()) < unwatched_until_.load(std::memory_order_relaxed)) continue;
     // Awake, until there is nothing to do.
     do {
       if (take_lead(me)) lead(me);
@@ -104,11 +109,24 @@ void EventLoop::lead(size_t me) {
     } else if (now < end) {
       // To those that wait for this CPU, a client perhaps.
       std::this_thread::yield();
+      const auto back = Clock::now();
+      if (back - now < kSlice) continue;
+      rest_from_watching(ns(back));
+      return resign(me);
     } else {
-      resign(me);
-      return;
+      return resign(me);
     }
   }
+}
+
+// Who yields to a thread that computes gets the CPU back when its time slice is over; who sleeps gets it when it wakes.
+// So where others compute there is no watching for a while, which is longer when that is found again soon.
+void EventLoop::rest_from_watching(int64_t now) {
+  const int64_t rest = rest_.load(std::memory_order_relaxed);
+  const bool again = now - unwatched_until_.load(std::memory_order_relaxed) < 8 * rest;
+  const int64_t next = again ? std::min(2 * rest, kLongestRest) : kShortestRest;
+  rest_.store(next, std::memory_order_relaxed);
+  unwatched_until_.store(now + next, std::memory_order_relaxed);
 }
 
 void EventLoop::resign(size_t me) {
