@@ -6,6 +6,7 @@
 
 #include "shumai/error.hpp"
 #include "shumai/json.hpp"
+#include "util/log.hpp"
 
 namespace sm::replicate {
 namespace {
@@ -114,24 +115,20 @@ void Membership::write_record() {
 }
 
 void Membership::run() {
+  std::string failure;
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, kBeat, [this] { return ending_; })) {
     lock.unlock();
-    std::string failure;
     try {
       write_record();
       newest_ = newest().number;
+      failure.clear();
     } catch (const std::exception& error) {
+      if (failure != error.what()) util::log_warning(std::string(error.what()) + "; trying again");
       failure = error.what();
     }
     lock.lock();
-    failure_ = failure;
   }
-}
-
-std::string Membership::failure() const {
-  const std::lock_guard lock(mutex_);
-  return failure_;
 }
 
 Membership::Forming Membership::newest() const {

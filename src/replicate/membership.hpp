@@ -68,8 +68,6 @@ class Membership {
 
   // Whether there is a newer forming than `number`, as of the last beat. Thread-safe.
   bool is_old(uint64_t number) const noexcept { return newest_ > number; }
-  // Why the last beat failed; empty when it didn't. Thread-safe.
-  std::string failure() const;
 
  private:
   struct Record {
@@ -101,10 +99,9 @@ class Membership {
   std::atomic<uint64_t> newest_{0};
   uint64_t beat_ = 0;
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;  // guarded by mutex_
-  std::string failure_;  // guarded by mutex_
   std::thread thread_;
 };
 

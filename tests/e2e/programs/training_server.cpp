@@ -4,6 +4,7 @@
 //   line      y = x w, learned with Adam
 //   heavy     y = exp(x w): each forward holds a graph as large as its input
 //   link      y = w x, or w (what --upstream answers to x): one of a chain
+//   device    y = w x, 20 ms later, one after the other: as an accelerator would
 //
 // Further routes: /weights, /nap (awaits the given milliseconds), /work
 // (prints "working" and computes for as long), /runs (how often /work and /nap ran, in all).
@@ -27,10 +28,11 @@ using namespace sm;
 using std::chrono::milliseconds;
 
 constexpr const char* kUsage =
-    "training_server [--model count|line|heavy|link] [--size N] [--port N] [--upstream URL] [--directory PATH]\n"
+    "training_server [--model count|line|heavy|link|device] [--size N] [--port N] [--upstream URL] [--directory PATH]\n"
     "  [--durability interval|every-update] [--interval MS] [--lifetime MS] [--grace MS] [--norm N] [--hops N]\n"
     "  [--session-tickets N] [--session-requests N] [--requests N] [--patience MS] [--hostname NAME]\n"
-    "  [--rendezvous PLACE] [--id NAME] [--address A] [--every N] [--mode local|synchronous] [--silence MS]";
+    "  [--rendezvous PLACE] [--id NAME] [--address A] [--every N] [--average-interval MS]\n"
+    "  [--mode local|synchronous] [--silence MS]";
 
 milliseconds time(const Arguments& arguments, const char* option, long fallback) {
   return milliseconds(arguments.number(option, fallback, 0, 1'000'000'000));
@@ -94,12 +96,26 @@ Served link(const std::string& upstream) {
           descend};
 }
 
+Served device() {
+  const Tensor w = scalar(1.0).requires_grad(true);
+  const auto free_at = std::make_shared<std::chrono::steady_clock::time_point>();
+  return {w,
+          [w, free_at](Tensor x) -> Task<Tensor> {
+            const auto now = std::chrono::steady_clock::now();
+            *free_at = std::max(*free_at, now) + milliseconds(20);
+            co_await util::sleep(std::chrono::duration_cast<milliseconds>(*free_at - now));
+            co_return x* w;
+          },
+          descend};
+}
+
 Served choose(const Arguments& arguments) {
-  const std::string name = arguments.choice("--model", {"count", "line", "heavy", "link"});
+  const std::string name = arguments.choice("--model", {"count", "line", "heavy", "link", "device"});
   const auto size = static_cast<int64_t>(count(arguments, "--size", 8));
   if (name == "count") return counting(size);
   if (name == "line") return line(size);
   if (name == "heavy") return heavy(size);
+  if (name == "device") return device();
   return link(arguments.text("--upstream", ""));
 }
 
@@ -110,6 +126,7 @@ io::ReplicaOptions replicas_of(const Arguments& arguments) {
   out.id = arguments.text("--id", "");
   out.address = arguments.text("--address", out.address);
   out.every = count(arguments, "--every", 50);
+  out.interval = time(arguments, "--average-interval", 0);
   out.timeout = time(arguments, "--silence", out.timeout.count());
   out.synchronous = arguments.choice("--mode", {"local", "synchronous"}) == "synchronous";
   out.outer_rate = 1;
