@@ -22,6 +22,7 @@ class Machine:
     byte: float  # s of a core a byte that is received and added, with what its sender takes
     passes: float  # s of a core a byte of the weights, beside the network
     latency: float = 0.0  # s
+    waiting: float = 0.0  # s more, where members share cores that are fewer than they
     bandwidth: float = math.inf  # bytes a second out of each member
     cores: int = 2
     shared: bool = False  # all members are on one machine
@@ -89,6 +90,7 @@ class Simulation:
     def __init__(self, machine, size):
         self.machine = machine
         self.cores = [[0.0] * machine.cores] if machine.shared else [[0.0] * machine.cores for _ in range(size)]
+        self.latency = machine.latency + (machine.waiting if machine.shared and size > machine.cores else 0.0)
         self.sent = [0.0] * size  # until when a member's link is taken
         self.queue, self.order = [], 0
         self.arrived = collections.defaultdict(collections.deque)
@@ -112,7 +114,7 @@ class Simulation:
     def send(self, member, peer, length, when):
         done = self.compute(member, when, self.machine.message)
         self.sent[member] = max(self.sent[member], done) + length / self.machine.bandwidth
-        self.arrived[member, peer].append((self.sent[member] + self.machine.latency, length))
+        self.arrived[member, peer].append((self.sent[member] + self.latency, length))
         self.messages += 1
         self.bytes += length
         self.at(done, member)
