@@ -45,7 +45,7 @@ std::string Layout::digest() const {
 }
 
 Tensor Layout::flatten(const std::vector<Tensor>& values) const {
-  const Tensor flat = empty(Shape{elements_}, dtype_);
+  Tensor flat = empty(Shape{elements_}, dtype_);
   with_element(dtype_, [&]<class T>(T) {
     T* out = mutable_data<T>(flat);
     for (size_t i = 0; i < parts_.size(); ++i) {
@@ -63,7 +63,7 @@ Tensor Layout::weight(const Tensor& flat, size_t i) const {
 }
 
 Tensor difference(const Tensor& a, const Tensor& b) {
-  const Tensor out = empty(a.shape(), a.dtype());
+  Tensor out = empty(a.shape(), a.dtype());
   with_element(a.dtype(), [&]<class T>(T) {
     T* to = mutable_data<T>(out);
     const T *left = a.data<T>(), *right = b.data<T>();
@@ -88,7 +88,7 @@ int64_t digest(const Tensor& flat) {
 }
 
 Tensor zeros_like(const Tensor& flat) {
-  const Tensor out = empty(flat.shape(), flat.dtype());
+  Tensor out = empty(flat.shape(), flat.dtype());
   with_element(flat.dtype(), [&]<class T>(T) { std::fill_n(mutable_data<T>(out), out.elements(), T{0}); });
   return out;
 }

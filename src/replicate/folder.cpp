@@ -84,7 +84,7 @@ class Folder final : public Rendezvous {
     if (error) fail(path.parent_path(), error.message());
     char host[256] = {};
     ::gethostname(host, sizeof(host) - 1);
-    const fs::path made = path.parent_path() / ("." + path.filename().string() + "." + host + "." +
+    fs::path made = path.parent_path() / ("." + path.filename().string() + "." + host + "." +
                                                 std::to_string(::getpid()) + "." + std::to_string(++count));
     std::ofstream file(made, std::ios::binary);
     file.write(value.data(), static_cast<std::streamsize>(value.size()));

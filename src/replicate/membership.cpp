@@ -185,6 +185,7 @@ bool Membership::may_propose(const Forming& last, const std::vector<Record>& liv
 bool Membership::propose(const Forming& last) {
   const std::vector<Record> others = living();
   std::vector<Place> places;
+  places.reserve(others.size());
   for (const Record& other : others)
     places.push_back({other.address, other.port, line_of(other.id, other.incarnation)});
   const std::vector<bool> reached = reachable(places, kReach);

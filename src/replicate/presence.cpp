@@ -141,6 +141,7 @@ std::vector<bool> reachable(const std::vector<Place>& places, milliseconds timeo
       if (watched[i].revents) open[i]->read();
   }
   std::vector<bool> out;
+  out.reserve(questions.size());
   for (const Question& question : questions) out.push_back(question.answered());
   return out;
 }

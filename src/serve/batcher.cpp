@@ -141,7 +141,7 @@ void Batcher::close() {
 // --- Gathering ---
 
 Task<Content> Batcher::forward(User& user, Tensor input) {
-  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  asio::any_io_executor executor = co_await asio::this_coro::executor;
   const Caller::ExecutorOf own = [executor] { return executor; };
   Parking parking;
   const auto caller = std::make_shared<Caller>(user, input, own, parking);
