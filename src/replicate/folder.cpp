@@ -85,7 +85,7 @@ class Folder final : public Rendezvous {
     char host[256] = {};
     ::gethostname(host, sizeof(host) - 1);
     fs::path made = path.parent_path() / ("." + path.filename().string() + "." + host + "." +
-                                                std::to_string(::getpid()) + "." + std::to_string(++count));
+                                          std::to_string(::getpid()) + "." + std::to_string(++count));
     std::ofstream file(made, std::ios::binary);
     file.write(value.data(), static_cast<std::streamsize>(value.size()));
     file.close();
