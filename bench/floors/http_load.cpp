@@ -68,6 +68,7 @@ Workload latency(const sm::Json& arguments) {
   const auto load = std::make_shared<Load>(settings_of(arguments));
   return {[load](double seconds) {
     std::vector<double> times = load->run(seconds);
+    if (times.empty()) throw sm::Error(sm::ErrorCode::kTimeout, "no answer within a turn");
     const auto middle = times.begin() + static_cast<ptrdiff_t>(times.size() / 2);
     std::nth_element(times.begin(), middle, times.end());
     return *middle;
