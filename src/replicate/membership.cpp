@@ -114,6 +114,22 @@ void Membership::write_record() {
   rendezvous_->put("members/" + self_.id, record.dump());
 }
 
+void Membership::enter(const Forming& forming) {
+  const std::lock_guard lock(mutex_);
+  entered_ = forming;
+  old_ = false;
+}
+
+void Membership::look_for_newest() {
+  std::unique_lock lock(mutex_);
+  const Forming before = entered_;
+  lock.unlock();
+  const bool old = !newest().is(before);
+  lock.lock();
+  // What was read may be from before the one that it entered meanwhile.
+  if (entered_.is(before)) old_ = old;
+}
+
 void Membership::run() {
   std::string failure;
   std::unique_lock lock(mutex_);
@@ -121,7 +137,7 @@ void Membership::run() {
     lock.unlock();
     try {
       write_record();
-      newest_ = newest().number;
+      look_for_newest();
       failure.clear();
     } catch (const std::exception& error) {
       if (failure != error.what()) util::log_warning(std::string(error.what()) + "; trying again");
@@ -139,6 +155,7 @@ Membership::Forming Membership::newest() const {
   const std::optional<std::string> text = rendezvous_->get("formings/" + std::to_string(forming.number));
   if (!text) throw Error(ErrorCode::kUnavailable, "replicas: rendezvous: a newer forming came meanwhile");
   const Json record = to_object(*text);
+  forming.word = record["word"].as_string();
   for (const Json& member : record["members"].as_array()) {
     forming.ids.push_back(member["id"].as_string());
     forming.incarnations.push_back(member["incarnation"].as_string());
@@ -202,7 +219,7 @@ bool Membership::propose(const Forming& last) {
   for (const auto& [id, incarnation] : members)
     list.push_back(Json::object({{"id", id}, {"incarnation", incarnation}}));
   return rendezvous_->put_new("formings/" + std::to_string(last.number + 1),
-                              Json::object({{"members", std::move(list)}}).dump());
+                              Json::object({{"word", random_word()}, {"members", std::move(list)}}).dump());
 }
 
 void Membership::settle(const Forming& forming) const {

@@ -23,7 +23,8 @@ namespace sm::replicate {
 // each kBeat. A forming of the group is a record formings/NUMBER with the
 // members in the order of their ranks; numbers follow each other, and of several
 // replicas that write one, one succeeds. So there is one line of formings, and a
-// replica that isn't in the newest is in no group.
+// replica that isn't in the newest is in no group. In a place that was emptied
+// numbers begin again; formings of one number are told apart by their word.
 //
 // Invariant: who writes the forming after N reaches most of those members of N
 // that still beat (half of them, if the first of these is among them). Of the
@@ -40,11 +41,13 @@ class Membership {
   };
   struct Forming {
     uint64_t number = 0;
+    std::string word;                       // no other has it
     std::vector<std::string> ids;           // by rank
     std::vector<std::string> incarnations;  // which run of each
     int rank = -1;                          // this replica's; -1: it isn't a member
 
     int size() const { return static_cast<int>(ids.size()); }
+    bool is(const Forming& other) const { return number == other.number && word == other.word; }
     std::string folder() const;  // for what its members write for each other
   };
 
@@ -53,7 +56,7 @@ class Membership {
   Membership(std::shared_ptr<Rendezvous> rendezvous, const std::string& group, Self self);
   ~Membership();
 
-  // For the replica's own thread, both:
+  // For the replica's own thread, all of these:
   // The newest forming, without a member when there is none.
   Forming newest() const;
   // Writes the one after `last`, of this replica and all that it reaches, when it
@@ -66,8 +69,11 @@ class Membership {
   // Whether one of its members has left since.
   bool lacks(const Forming& forming) const;
 
-  // Whether there is a newer forming than `number`, as of the last beat. Thread-safe.
-  bool is_old(uint64_t number) const noexcept { return newest_ > number; }
+  // Says that this replica goes into `forming`.
+  void enter(const Forming& forming);
+
+  // Whether the one that it entered was the newest no more at the last beat. Thread-safe.
+  bool is_old() const noexcept { return old_; }
 
  private:
   struct Record {
@@ -85,6 +91,7 @@ class Membership {
   std::string line_of(const std::string& id, const std::string& incarnation) const;
   void refuse_conflict() const;
   void write_record();
+  void look_for_newest();
   void run();
   // Records of the others that beat.
   std::vector<Record> living();
@@ -96,12 +103,13 @@ class Membership {
   const std::string incarnation_;
   Presence presence_;
   std::map<std::string, Seen> seen_;
-  std::atomic<uint64_t> newest_{0};
+  std::atomic<bool> old_{false};
   uint64_t beat_ = 0;
 
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;  // guarded by mutex_
+  Forming entered_;      // guarded by mutex_
   std::thread thread_;
 };
 

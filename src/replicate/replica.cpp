@@ -51,8 +51,7 @@ Replica::Replica(Options options, Owner owner, std::optional<Agreed> agreed, uin
       weights_(layout_.select(owner_.weights)),
       version_(version),
       averaged_(steady_clock::now()),
-      rendezvous_(open_rendezvous(options_.rendezvous, options_.group, kRendezvousTimeout)),
-      transport_(make_gloo(options_.address)) {
+      rendezvous_(open_rendezvous(options_.rendezvous, options_.group, kRendezvousTimeout)) {
   if (agreed) {
     now_ = std::move(*agreed);
     base_versions_.assign(weights_.size(), kNoVersion);
@@ -67,6 +66,8 @@ Replica::Replica(Options options, Owner owner, std::optional<Agreed> agreed, uin
   agreed_ = now_;
   membership_ = std::make_unique<Membership>(rendezvous_, options_.group,
                                              Membership::Self{options_.id, layout_.digest(), options_.address});
+  // Gloo leaks when it can't bind the address, which the membership has tried.
+  transport_ = make_gloo(options_.address);
 }
 
 Replica::~Replica() {
@@ -151,12 +152,13 @@ void Replica::form() {
   while (!stop_) {
     if (may_leave()) return membership_.reset();
     const Membership::Forming newest = membership_->newest();
-    if (newest.rank >= 0 && newest.number != forming_.number) {
+    if (newest.rank >= 0 && !newest.is(forming_)) {
       forming_ = newest;
+      membership_->enter(forming_);
       util::log_debug(
           fmt::format("replicas: {} joins forming {} of {}", options_.id, newest.number, fmt::join(newest.ids, ", ")));
       const auto is_over = [this] {
-        return stop_ || may_leave() || membership_->is_old(forming_.number) || membership_->lacks(forming_);
+        return stop_ || may_leave() || membership_->is_old() || membership_->lacks(forming_);
       };
       collective_ = newest.size() == 1 ? make_single()
                                        : transport_->connect(*rendezvous_, newest.folder(), newest.rank, newest.size(),
@@ -173,7 +175,8 @@ bool Replica::may_leave() const { return leaving_ && (updates_ == counted_ || st
 // Those who are in it are left time to find each other.
 bool Replica::may_propose(const Membership::Forming& newest) {
   const auto now = steady_clock::now();
-  if (std::exchange(seen_forming_, newest.number) != newest.number) seen_since_ = now;
+  if (!seen_forming_.is(newest)) seen_since_ = now;
+  seen_forming_ = newest;
   return newest.rank >= 0 || now - seen_since_ > patience() || membership_->is_settled(newest);
 }
 

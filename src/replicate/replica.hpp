@@ -169,11 +169,10 @@ class Replica : public std::enable_shared_from_this<Replica> {
   uint64_t sent_updates_ = 0;       // and those that are in the last contribution
   std::chrono::steady_clock::time_point asked_, averaged_;
   const std::shared_ptr<Rendezvous> rendezvous_;
-  const std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Transport> transport_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<Collective> collective_;
-  Membership::Forming forming_;
-  uint64_t seen_forming_ = 0;
+  Membership::Forming forming_, seen_forming_;
   std::chrono::steady_clock::time_point seen_since_;
   uint64_t bytes_before_ = 0;  // sent in formings before
 

@@ -146,6 +146,18 @@ TEST_F(ReplicaTest, FloatingWeightsOfAllDtypesAreAveraged) {
   EXPECT_EQ(first.value("w"), 21 + 6 * 3);
 }
 
+TEST_F(ReplicaTest, OneJoinsAGroupWhoseRendezvousWasEmptied) {
+  Learner first(where(), "a", one_weight(5)), second(where(), "b", one_weight(5));
+  ASSERT_TRUE(poll_until([&] { return first.is_in_group_of(2) && second.is_in_group_of(2); }));
+  first.learn(2);
+  ASSERT_TRUE(poll_until([&] { return first.value() == 7 && second.value() == 7; }));
+  std::filesystem::remove_all(where() + "/test");
+  Learner third(where(), "c", one_weight(1));
+  EXPECT_TRUE(
+      poll_until([&] { return first.is_in_group_of(3) && second.is_in_group_of(3) && third.is_in_group_of(3); }));
+  EXPECT_TRUE(poll_until([&] { return third.value() == 7; })) << third.value();
+}
+
 TEST_F(ReplicaTest, AnIdIsOfOneReplica) {
   const Learner first(where(), "a", one_weight(1));
   EXPECT_THROW(Learner(where(), "a", one_weight(1)), Error);

@@ -102,7 +102,7 @@ bool Replica::due() const {
   if (more == 0) return false;
   if (leaving_) return true;
   // Alone, an average is for those who come: what was learned until then is the group's.
-  if (collective_->size() == 1) return membership_->is_old(forming_.number);
+  if (collective_->size() == 1) return membership_->is_old();
   return options_.synchronous || (options_.every > 0 && more >= options_.every) ||
          (options_.interval.count() > 0 && steady_clock::now() - averaged_ >= options_.interval);
 }
@@ -115,7 +115,7 @@ bool Replica::tick() {
   wishes[kReady] = copy_is_ready();
   wishes[kGo] = collective_->rank() == 0 && copy_ && steady_clock::now() - asked_ > options_.timeout;
   wishes[kLeave] = leaves;
-  wishes[kOutdated] = membership_->is_old(forming_.number);
+  wishes[kOutdated] = membership_->is_old();
   // Nobody takes it into the next forming.
   if (leaves) membership_.reset();
   collective_->sum(std::span<int64_t>(wishes));
