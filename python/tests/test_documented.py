@@ -1,4 +1,4 @@
-"""The programs of examples/python, the snippets of the documentation, and the package as pip installs it."""
+"""The programs of examples/python, and the package as pip installs it."""
 
 import importlib.util
 import os
@@ -13,26 +13,6 @@ from pathlib import Path
 from .servers import ROOT, seed_server
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-
-
-def snippets(file):
-    """(line, text) of each block of Python."""
-    text = file.read_text()
-    for found in re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
-        yield text.count("\n", 0, found.start()) + 1, found[1]
-
-
-class Documentation(unittest.TestCase):
-    @unittest.skipUnless(HAS_TORCH, "PyTorch isn't installed")
-    def test_every_snippet_runs(self):
-        for file, least in [(ROOT / "docs" / "python.md", 9), (ROOT / "python" / "README.md", 2)]:
-            found = list(snippets(file))
-            self.assertGreaterEqual(len(found), least)
-            with seed_server() as server:
-                namespace = {}
-                for line, text in found:
-                    code = "\n" * line + text.replace("localhost:3000", server.url)
-                    exec(compile(code, str(file), "exec"), namespace)  # noqa: S102
 
 
 class Examples(unittest.TestCase):

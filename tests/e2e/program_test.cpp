@@ -225,29 +225,6 @@ TEST_F(Program, SpeaksTlsOnBothSides) {
   EXPECT_EQ(sh("$S top " + trusted).code, 0);
 }
 
-std::string blocks_of(const std::string& page, const std::string& language) {
-  const std::string open = "```" + language + "\n";
-  std::string out;
-  for (size_t at = page.find(open); at != page.npos; at = page.find(open, at)) {
-    at += open.size();
-    out += page.substr(at, page.find("```", at) - at);
-  }
-  return out;
-}
-
-TEST_F(Program, ThePageAboutItRuns) {
-  std::string lines = blocks_of(text_of(std::string(SHUMAI_SOURCE_DIR) + "/docs/program.md"), "sh");
-  ASSERT_NE(lines, "");
-  // A port that is free now.
-  const std::string port = std::to_string(io::serve({}, io::testing::any_port()).port());
-  for (size_t at = 0; (at = lines.find("3000", at)) != lines.npos;) lines.replace(at, 4, port);
-  const std::string folder = std::filesystem::path(binary("shumai")).parent_path();
-  write(path("page.sh"), "set -e\nPATH='" + folder + "':$PATH\n" + lines + "wait\n");
-  const Ended ended = sh("bash page.sh");
-  EXPECT_EQ(ended.code, 0) << ended.out << ended.err;
-  EXPECT_THAT(ended.out, HasSubstr("held out: "));
-}
-
 TEST_F(Program, ABadLineIsNamedAndTheOthersAnswered) {
   ASSERT_EQ(sh("$S train model.json --data sums.txt").code, 0);
   const std::string lines = "printf '[[1, 2]]\\noops\\n\\n[[1, 2, 3]]\\n[[3, 4]]:Float32\\n' | ";

@@ -1,0 +1,1 @@
+const std::string secret = "a-secret-of-enough-characters", other = "another-secret-of-enough-characters";

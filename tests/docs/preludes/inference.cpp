@@ -1,0 +1,1 @@
+sm::io::ServeOptions options;

@@ -1,0 +1,1 @@
+const handlers = { forward: (user, x) => x.mul(2) }

@@ -1,0 +1,1 @@
+sm::nn::Linear model(4, 4);

@@ -1,0 +1,1 @@
+const model = sm.module.linear(4, 4)
