@@ -55,9 +55,10 @@ function valueAxis({ format, steps, log }) {
 
 // Powers of ten where there are three or more, else also their doubles and fives.
 function fewLogarithmicSplits(u, splits) {
-  const power = (value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-6
-  const leading = (value) => Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9))
-  const told = splits.filter(power).length > 2 ? power : (value) => [1, 2, 5].includes(leading(value))
+  const leading = (value) => value / 10 ** Math.floor(Math.log10(value) + 1e-9)
+  const among = (allowed) => (value) => allowed.some((digit) => Math.abs(leading(value) - digit) < 1e-6)
+  const power = among([1])
+  const told = splits.filter(power).length > 2 ? power : among([1, 2, 5])
   return splits.map((value) => (told(value) ? value : null))
 }
 

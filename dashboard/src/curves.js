@@ -97,7 +97,7 @@ export class Curves {
     const select = h('select', { id: 'span' }, ...spans.map(([value, label]) => h('option', { value, selected: value === this.#settings.window }, label)))
     select.addEventListener('change', () => change('window')(Number(select.value)))
     return [
-      h('label', { className: 'toggle', for: 'span' }, 'Show ', select),
+      h('span', { className: 'toggle' }, h('label', { for: 'span' }, 'Show'), select),
       toggle('smooth', 'Smooth', this.#settings.smooth, change('smooth')),
       toggle('log', 'Logarithmic loss', this.#settings.log, change('log')),
     ]

@@ -31,6 +31,7 @@ export class Mock {
   began = 1_763_900_000
   points = 0
   interval = 1
+  base = '/'
   requests = []
   restored = []
   #watchers = new Set()
@@ -38,7 +39,8 @@ export class Mock {
 
   /**
    * token, scoped: the secret that is for all, and one that isn't for statistics; `checkpoints`, `statistics`,
-   * `models` go into feeds as they are; `empty`: nobody trains; `refuseModel`: [status, detail] of relayed feeds.
+   * `models` go into feeds as they are; `empty`: nobody trains; `refuse`, `refuseModel`, `restoreFails`: [status, detail]
+   * of streams, of relayed ones and of roll-backs; `base`: the path of a gateway.
    */
   constructor(options = {}) {
     Object.assign(this, options)
@@ -53,7 +55,11 @@ export class Mock {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.port}/`
+    return `http://127.0.0.1:${this.port}${this.base}`
+  }
+
+  get version() {
+    return this.points * 41
   }
 
   get watchers() {
@@ -73,9 +79,10 @@ export class Mock {
     for (const { response, model } of this.#watchers) this.#send(response, model, from)
   }
 
-  /** All over again to everyone who watches, as after the server merged points. */
+  /** Half as many points to everyone who watches, as where a server has no more room. */
   merge() {
     this.interval *= 2
+    this.points = Math.floor(this.points / 2)
     for (const { response, model } of this.#watchers) this.#send(response, model, 0, true)
   }
 
@@ -91,7 +98,7 @@ export class Mock {
     for (const name of kColumns) history[name] = points.map((point) => point[name])
     return {
       id: this.id + model,
-      time: this.began + this.points,
+      time: this.began + this.points * this.interval,
       cursor: `0.${this.points}`,
       statistics: this.#statistics(points.at(-1), model),
       history,
@@ -126,6 +133,8 @@ export class Mock {
 
   #answer(request, response) {
     const url = new URL(request.url, this.url)
+    if (!url.pathname.startsWith(this.base)) return problem(response, 404, `nothing is outside of ${this.base}`)
+    url.pathname = url.pathname.slice(this.base.length - 1)
     this.requests.push(`${request.method} ${url.pathname}`)
     const secret = request.headers.authorization?.replace('Bearer ', '')
     const allowed = !this.token || secret === this.token
