@@ -26,9 +26,11 @@ export declare const dtype: Readonly<
 /** A dtype's code, as in `sm.dtype.Float32`, or its name. */
 export type DType = number | keyof typeof dtype
 
+/** The typed arrays that tensors are made of and give back. */
 export type TypedArray =
   | Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Uint16Array | Int32Array | Uint32Array
   | BigInt64Array | BigUint64Array | Float32Array | Float64Array
+/** Numbers in arrays of arrays, row by row. */
 export type Nested = number | boolean | bigint | readonly Nested[]
 /** A size or an axis, or several. */
 export type Sizes = number | readonly number[] | readonly bigint[] | BigInt64Array
@@ -178,6 +180,7 @@ export interface Tensor extends TensorOps {}
 export declare function tensor(data: Tensor | Nested | TypedArray | (ArrayBufferView & ArrayLike<number>) | string, type?: DType): Tensor
 /** A rank-0 tensor, float32 unless `type` says otherwise. */
 export declare function scalar(value: number | boolean | bigint, type?: DType): Tensor
+/** Whether a value is a tensor. */
 export declare function isTensor(value: unknown): value is Tensor
 /** `value` as the result of a function of `inputs` whose gradient is `gradFn`. */
 export declare function withGradFn(value: Tensor, inputs: Tensor[], gradFn: GradFn): Tensor

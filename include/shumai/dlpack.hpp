@@ -10,23 +10,23 @@
 // can be included; a reinterpret_cast goes between them.
 namespace sm::dlpack {
 
-struct Version {
+struct Version {  // of the protocol
   uint32_t major = 1;
   uint32_t minor = 0;
 };
 
-struct Device {
+struct Device {      // where the elements are
   int32_t type = 1;  // 1: memory of the CPU; 3 and 11: that too, pinned for CUDA and ROCm
   int32_t id = 0;
 };
 
-struct DataType {
+struct DataType {    // of an element
   uint8_t code = 2;  // 0: signed, 1: unsigned, 2: float, 4: bfloat, 6: bool
   uint8_t bits = 32;
   uint16_t lanes = 1;
 };
 
-struct Array {
+struct Array {  // DLTensor
   void* data = nullptr;
   Device device;
   int32_t ndim = 0;
@@ -43,7 +43,7 @@ struct Managed {
   void (*deleter)(Managed* self) = nullptr;
 };
 
-inline constexpr uint64_t kReadOnly = 1;
+inline constexpr uint64_t kReadOnly = 1;  // in ManagedVersioned::flags
 inline constexpr uint64_t kCopied = 2;
 
 // DLManagedTensorVersioned.

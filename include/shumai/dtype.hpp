@@ -11,7 +11,7 @@ namespace sm {
 // The element types of a tensor. float32 is the default for new tensors.
 enum class DType : uint8_t { boolean, u8, i8, i16, u16, i32, u32, i64, u64, f16, bf16, f32, f64 };
 
-inline constexpr int kDTypeCount = 13;
+inline constexpr int kDTypeCount = 13;  // how many there are
 
 // IEEE 754 binary16, for storage; arithmetic on it is done in float.
 struct float16 {
@@ -40,8 +40,8 @@ constexpr size_t size_of(DType dtype) noexcept {
   return kSizes[static_cast<size_t>(dtype)];
 }
 
-constexpr bool is_floating(DType dtype) noexcept { return dtype >= DType::f16; }
-constexpr bool is_integral(DType dtype) noexcept { return dtype < DType::f16; }  // boolean included
+constexpr bool is_floating(DType dtype) noexcept { return dtype >= DType::f16; }  // f16, bf16, f32, f64
+constexpr bool is_integral(DType dtype) noexcept { return dtype < DType::f16; }   // boolean included
 constexpr bool is_signed(DType dtype) noexcept {
   return is_floating(dtype) || dtype == DType::i8 || dtype == DType::i16 || dtype == DType::i32 || dtype == DType::i64;
 }

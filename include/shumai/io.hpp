@@ -276,7 +276,7 @@ enum class Wire : uint8_t {
   kShumai,
 };
 
-enum class Compression : uint8_t {
+enum class Compression : uint8_t {  // of the bodies of requests and answers
   kNone,
   kZstd,  // requests that get smaller by it, and answers when the server can
 };
@@ -459,7 +459,7 @@ class RemoteModel {
   ClientTlsOptions tls_;
 };
 
-inline RemoteModel remote_model(std::string url, RemoteModelOptions options = {}) {
+inline RemoteModel remote_model(std::string url, RemoteModelOptions options = {}) {  // the model that `url` serves
   return RemoteModel(std::move(url), std::move(options));
 }
 

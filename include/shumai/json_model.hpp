@@ -48,7 +48,7 @@ class JsonModel : public Sequential {
   std::shared_ptr<const Json> description_;
 };
 
-inline JsonModel from_json(const Json& description) { return JsonModel(description); }
+inline JsonModel from_json(const Json& description) { return JsonModel(description); }  // with new weights
 
 // The model in a file: the description alone as JSON text, with new weights; or
 // a safetensors file with one in its metadata, as those of JsonModel::save and the

@@ -87,7 +87,7 @@ class AvgPool2d : public Module {
   PoolOptions options_;
 };
 
-class MaxPool2d : public Module {
+class MaxPool2d : public Module {  // as AvgPool2d, the largest of each window
  public:
   explicit MaxPool2d(Dims kernel, PoolOptions options = {});
   Tensor operator()(const Tensor& x) const;

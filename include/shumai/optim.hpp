@@ -168,7 +168,7 @@ class RMSprop : public Optimizer {
   explicit RMSprop(RMSpropOptions options = {});
 };
 
-struct ClippedGradients {
+struct ClippedGradients {  // what clip_grad_norm returns
   Gradients gradients;
   double total_norm;  // before
 };

@@ -61,8 +61,8 @@ struct LSTMState {
   Tensor hidden, cell;
 };
 
-struct LSTMResult {
-  Tensor output;  // [batch, time, directions * hidden], or as batch_first says
+struct LSTMResult {  // what an LSTM returns
+  Tensor output;     // [batch, time, directions * hidden], or as batch_first says
   LSTMState state;
 };
 
@@ -79,9 +79,9 @@ class LSTM : public detail::Recurrent {
   LSTMResult operator()(const Tensor& x, const LSTMState& state = {}) const;
 };
 
-struct GRUResult {
-  Tensor output;  // as LSTM's
-  Tensor hidden;  // [layers * directions, batch, hidden]
+struct GRUResult {  // what a GRU returns
+  Tensor output;    // as LSTM's
+  Tensor hidden;    // [layers * directions, batch, hidden]
 };
 
 // Gated recurrent unit (Cho et al., 2014), with the reset gate after the

@@ -97,7 +97,7 @@ class Dims {
   };
 };
 
-using Shape = Dims;
+using Shape = Dims;  // the sizes of the axes
 
 // The product of the sizes; 1 for rank 0. Throws Error (kTooLarge) when it
 // doesn't fit in 63 bits, kInvalidArgument for a negative size.

@@ -30,7 +30,7 @@ class Ref;
 class Buffer;
 }  // namespace util
 
-template <class T>
+template <class T>  // a number of a tensor, as C++ has it
 concept Element = std::is_arithmetic_v<T> || std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
 
 struct BackwardOptions {

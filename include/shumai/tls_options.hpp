@@ -5,7 +5,7 @@
 
 namespace sm::io {
 
-enum class TlsVersion : uint8_t { k1_2, k1_3 };
+enum class TlsVersion : uint8_t { k1_2, k1_3 };  // of the protocol
 
 // How a server speaks TLS. All files are PEM. They are looked at every second,
 // and new connections get what they hold then; files that can't be used are

@@ -6,6 +6,7 @@ export declare function encodeBinary(tensor: Tensor, props?: unknown): ArrayBuff
 export declare function decodeBinary(bytes: ArrayBuffer | Uint8Array): { tensor: Tensor; props?: any }
 /** encodeBinary as text. */
 export declare function encodeBase64(tensor: Tensor, props?: unknown): string
+/** Inverse of encodeBase64. */
 export declare function decodeBase64(text: string): { tensor: Tensor; props?: any }
 /** "[[1, 2], [3, 4]]:Float32": all elements, for people and for decodeReadable. */
 export declare function encodeReadable(tensor: Tensor): string

@@ -48,8 +48,10 @@ export interface Checkpoint {
   /** Writes the next file, atomically, removes all but the newest, and returns its path. */
   save(): string
 }
+/** The checkpoints of a module, in a directory: see Checkpoint. */
 export declare function checkpoint(model: Module, directory: string, keep?: number): Checkpoint
 
+/** What a Sequential is made of. */
 type Step = (...inputs: any[]) => any
 /** Modules and functions one after another, named by their position. An array that one returns is spread. */
 export declare class Sequential extends Module {
@@ -58,8 +60,10 @@ export declare class Sequential extends Module {
   readonly length: number
   add(step: Step): this
 }
+/** A Sequential. */
 export declare function sequential(...modules: Step[]): Sequential
 
+/** A layer, or an operation by its name. */
 type Description = { layer: string; [field: string]: unknown } | string
 /**
  * A model from its description in JSON, as an object or as text: `{layers: [{layer: 'Linear', inputs: 2, outputs: 1},
@@ -91,6 +95,7 @@ export declare class Linear extends Base {
 export interface Linear {
   (x: Tensor): Tensor
 }
+/** A Linear. */
 export declare function linear(inputs: number, outputs: number, options?: LayerOptions): Linear
 
 /** One number stands for every axis. */
@@ -112,6 +117,7 @@ export declare class Conv1d extends Base {
 export interface Conv1d {
   (x: Tensor): Tensor
 }
+/** A Conv1d. */
 export declare function conv1d(inputs: number, outputs: number, kernel: Sizes, options?: ConvOptions): Conv1d
 /** The cross-correlation of [N, inputs, H, W] with a weight [outputs, inputs / groups, kH, kW]. */
 export declare class Conv2d extends Base {
@@ -123,6 +129,7 @@ export declare class Conv2d extends Base {
 export interface Conv2d {
   (x: Tensor): Tensor
 }
+/** A Conv2d. */
 export declare function conv2d(inputs: number, outputs: number, kernel: Sizes, options?: ConvOptions): Conv2d
 
 export interface PoolOptions {
@@ -138,6 +145,7 @@ export declare class AvgPool2d extends Base {
 export interface AvgPool2d {
   (x: Tensor): Tensor
 }
+/** An AvgPool2d. */
 export declare function avgPool2d(kernel: Sizes, options?: PoolOptions): AvgPool2d
 /** The maximum of each window of [N, C, H, W]. */
 export declare class MaxPool2d extends Base {
@@ -147,6 +155,7 @@ export declare class MaxPool2d extends Base {
 export interface MaxPool2d {
   (x: Tensor): Tensor
 }
+/** A MaxPool2d. */
 export declare function maxPool2d(kernel: Sizes, options?: PoolOptions): MaxPool2d
 /** [N, ...] to [N, everything else]. */
 export declare class Flatten extends Base {
@@ -245,6 +254,7 @@ export interface LSTMState {
   hidden?: Tensor
   cell?: Tensor
 }
+/** What an LSTM returns. */
 export interface LSTMResult {
   /** [batch, time, directions * hidden], or as batchFirst says. */
   output: Tensor
@@ -263,6 +273,7 @@ export interface LSTM {
   (x: Tensor, state?: LSTMState): LSTMResult
   (x: Tensor, h: Tensor, c: Tensor): [Tensor, Tensor]
 }
+/** An LSTM. */
 export declare function lstm(inputs: number, hidden: number, options?: RecurrentOptions): LSTM
 /** Gated recurrent unit, as PyTorch has it. */
 export declare class GRU extends Base {
@@ -272,6 +283,7 @@ export declare class GRU extends Base {
 export interface GRU {
   (x: Tensor, hidden?: Tensor): { output: Tensor; hidden: Tensor }
 }
+/** A GRU. */
 export declare function gru(inputs: number, hidden: number, options?: RecurrentOptions): GRU
 
 /** Which keys a query sees; what several of these forbid, each forbids. */

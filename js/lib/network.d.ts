@@ -1,6 +1,7 @@
 import type { Differentiated, GradFn, Tensor } from '../index.js'
 import type { Module } from './module.js'
 
+/** A value of JSON. */
 export type Json = null | boolean | number | string | bigint | Json[] | { [key: string]: Json }
 /** What one message carries. An array of tensors travels as tensors named by their places. */
 export type Content = Tensor | Tensor[] | Record<string, Tensor> | Json | void
@@ -343,6 +344,7 @@ export interface User {
  */
 export type Handler = (user: User, input: any) => Content | Promise<Content>
 
+/** A server that runs. */
 export declare class Server {
   /** The port that it listens on. */
   readonly port: number
@@ -384,6 +386,7 @@ export interface RunnerOptions extends Pick<ServeOptions, 'token' | 'tokens' | '
  */
 export declare function serve_runner(options: RunnerOptions): Server
 
+/** How a command ended. */
 export interface CommandResult {
   stdout: string
   stderr: string
@@ -393,6 +396,7 @@ export interface CommandResult {
   /** Bytes of output beyond maxOutput. */
   dropped: number
 }
+/** A runner on another machine. */
 export interface RemoteRunner {
   /** What a command writes to its standard output. As a template, with its values quoted. */
   shell(command: string | TemplateStringsArray, ...values: unknown[]): Promise<string>
@@ -402,4 +406,5 @@ export interface RemoteRunner {
   /** Serves the default export of a file, trained by its `backward`, in place of the model before it; default port 3000. */
   serve_model(file: string, port?: number): Promise<(input: Tensor, options?: FetchOptions) => Promise<Tensor>>
 }
+/** The runner that serve_runner serves at `url`. */
 export declare function remote_runner(url: string, options: { token: string; timeout?: number }): RemoteRunner

@@ -77,8 +77,11 @@ export declare class Adam extends Optimizer {
 export declare class AdamW extends Optimizer { constructor(options?: AdamOptions) }
 /** Tieleman and Hinton, 2012; with `centered`, Graves, 2013. */
 export declare class RMSprop extends Optimizer { constructor(options?: RMSpropOptions) }
+/** An Adam. */
 export declare function adam(options?: AdamOptions): Adam
+/** An AdamW. */
 export declare function adamW(options?: AdamOptions): AdamW
+/** An RMSprop. */
 export declare function rmsprop(options?: RMSpropOptions): RMSprop
 
 /** initial * factor(step) */
@@ -117,6 +120,7 @@ export interface ClipOptions {
   /** Throw when the norm isn't finite, instead of giving NaN. */
   errorIfNonfinite?: boolean
 }
+/** What clipGradNorm returns. */
 export interface ClippedGradients {
   gradients: Differentiated
   /** Before clipping. */

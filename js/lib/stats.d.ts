@@ -1,6 +1,7 @@
 import type { Tensor } from '../index.js'
 import type { FetchOptions } from './network.js'
 
+/** What one operation did. */
 export interface StatsEntry<Count = bigint> {
   count: Count
   /** Milliseconds, those of the operations that it is made of left out. */
@@ -11,6 +12,7 @@ export interface StatsEntry<Count = bigint> {
   gflops: number
 }
 
+/** What a period of a process did. */
 export interface StatsSummary<Count = bigint> {
   id: string
   hostId: string
@@ -33,6 +35,7 @@ export interface StatsSummary<Count = bigint> {
   remoteStats: StatsSummary<Count>[]
 }
 
+/** One run of an operation. */
 export interface StatTrace {
   op: string
   startTime: number
@@ -41,6 +44,7 @@ export interface StatTrace {
   bytes: bigint
 }
 
+/** What a logger gets, at the end of each period. */
 export interface StatsLoggerData {
   stats: Stats
   ops: Map<string, StatsEntry>
@@ -48,6 +52,7 @@ export interface StatsLoggerData {
   stackKeys: Map<number, string>
 }
 
+/** Something that is told of each period. */
 export interface StatsLogger {
   process(data: StatsLoggerData): Promise<void>
 }

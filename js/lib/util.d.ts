@@ -4,6 +4,7 @@ export * from './encode.js'
 export declare function range(start: number, end?: number | null, step?: number): Generator<number, void, void>
 /** Shuffles an array in place and returns it. */
 export declare function shuffle<T>(array: T[]): T[]
+/** Resolves after `ms` milliseconds. */
 export declare function sleep(ms: number): Promise<void>
 /** Awaits promises that run at the same time: all(a, b) or all([a, b]). */
 export declare function all<T extends readonly unknown[]>(promises: readonly [...T]): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>

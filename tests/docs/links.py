@@ -6,7 +6,7 @@ from pathlib import Path
 
 SKIPPED = {"build", "node_modules", ".git", "corpus"}
 _CODE = re.compile(r"^(?P<indent> *)(?P<fence>```+|~~~+).*?^ *(?P=fence) *$|`+[^`\n]+`+", re.DOTALL | re.MULTILINE)
-_LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)|(?:src|href)=\"([^\"]+)\"")
+LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)|(?:src|href)=\"([^\"]+)\"")
 _HEADING = re.compile(r"^#{1,6} +(.*?) *#*$", re.MULTILINE)
 
 
@@ -38,7 +38,7 @@ def anchors(text):
 
 def links(text):
     """(line, target) of each."""
-    for match in _LINK.finditer(without_code(text)):
+    for match in LINK.finditer(without_code(text)):
         yield text.count("\n", 0, match.start()) + 1, match[1] or match[2]
 
 

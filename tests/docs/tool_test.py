@@ -12,6 +12,10 @@ import cpp
 import links
 import places
 
+sys.path.insert(0, str(places.ROOT / "tools" / "site"))
+import pages  # noqa: E402
+import site_check  # noqa: E402
+
 BUILD = Path(os.environ.get("DOCS_TEST_BUILD", places.ROOT / "build" / "test"))
 
 
@@ -116,6 +120,34 @@ class Blocks(unittest.TestCase):
         text = cpp.source([blocks.Block("docs/p.md", 7, "cpp", "", (), "co_await f();\n")], lambda page: "p")
         self.assertIn('#line 7 "docs/p.md"', text)
         self.assertIn("sm::run(block_0())", text)
+
+
+class Site(Folder):
+    def test_a_header_becomes_comments_of_doxygen(self):
+        file = self.write("shumai/a.hpp", "// What f\n// does.\nint f();\nstruct S {  // few\n  int x;  // one\n  // --- Part ---\n};\n")
+        run = subprocess.run([places.ROOT / "tools/site/doxygen_filter", file], capture_output=True, text=True, check=True)
+        self.assertEqual(run.stdout, "\n".join([
+            "/** \\verbatim", "What f", "does.", "\\endverbatim */", "int f();", "/** \\verbatim", "few", "\\endverbatim */",
+            "struct S {", "  int x; /**< \\verbatim", "one", "\\endverbatim */", "  // --- Part ---", "};", ""]))
+
+    def test_links_lead_to_the_same_in_the_site(self):
+        made = pages.Pages(self.root)
+        text = "[a](docs/tls.md#a-server) [b](deploy) [c](LICENSE) [d](https://example.org) `[e](x)`\n<!-- docs: server -->\n"
+        self.assertEqual(made.with_links("README.md", text),
+                         "[a](tls.md#a-server) [b](files/deploy/index.md) [c](files/LICENSE.txt) [d](https://example.org) `[e](x)`\n")
+        self.assertEqual(made.with_links("docs/tls.md", "[a](../js/README.md)"), "[a](javascript.md)")
+
+    def test_nothing_is_loaded_from_elsewhere_and_no_link_is_dead(self):
+        self.write("a.html", """<h1 id="top"><a href="b.html#there">b</a><a href="b.html#gone">b</a><a href="c.html">c</a>
+            <a href="https://example.org/">fine</a><script src="https://example.org/x.js"></script><img src="//example.org/x.png">
+            <link rel="stylesheet" href="d.css"><style>@font-face { src: url(https://example.org/f.woff) }</style>""")
+        self.write("b.html", '<p id="there" style="background: url(https://example.org/y.png)">')
+        self.write("d.css", "p { background: url('https://example.org/z.png') } q { background: url(data:image/png;base64,AA) }")
+        self.assertEqual(sorted(site_check.complaints(self.root)), [
+            "a.html leads to b.html#gone, which has no such anchor", "a.html leads to c.html, which isn't there",
+            "a.html loads //example.org/x.png from elsewhere", "a.html loads https://example.org/f.woff from elsewhere",
+            "a.html loads https://example.org/x.js from elsewhere", "b.html loads https://example.org/y.png from elsewhere",
+            "d.css loads https://example.org/z.png from elsewhere"])
 
 
 class Links(Folder):
