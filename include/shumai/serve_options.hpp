@@ -90,6 +90,10 @@ struct CheckpointOptions {
   // the server knows of, and no others. `weights` are only resumed then.
   using StateAnswer = std::function<void(std::exception_ptr, Tensors)>;
   std::function<void(StateAnswer)> ask_state = {};
+  // Where load_state runs when a checkpoint is restored while the server runs,
+  // for weights and state that live on another thread: runs the function there
+  // soon. Null: as handlers run.
+  std::function<void(std::function<void()>)> run = {};
   // What the model is, as nn::describe() gives it: every file holds this text,
   // from which nn::open_model builds the model again. Empty: nothing.
   std::string model = {};

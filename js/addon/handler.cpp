@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "autograd/held.hpp"
+#include "optim/guard.hpp"
 #include "serve/call_context.hpp"
 #include "serve/request.hpp"
 #include "shumai/error.hpp"
@@ -156,6 +157,7 @@ class ScriptHandler {
     io::detail::Request& request = io::detail::Request::of(user);
     for (const auto& [what, together] : call.batches) request.batches->count(what, together);
     request.moved = call.moved;
+    request.gradient_norm = call.gradient_norm;
     if (call.failure) std::rethrow_exception(call.failure);
     request.held = std::move(call.held);
     if (call.captured) {
@@ -176,6 +178,7 @@ class ScriptHandler {
 void look_at_weights(Network& mine, PendingCall& call) {
   const auto server = mine.servers.find(call.server);
   if (server != mine.servers.end() && server->second.learner) call.moved = server->second.learner->moved();
+  call.gradient_norm = optim::take_gradient_norm();
 }
 
 // By the graphs of an answer, of which the server gets only the values.

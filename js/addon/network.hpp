@@ -65,9 +65,10 @@ struct PendingCall {
   boost::asio::steady_timer answered;  // inside the server's logic; cancelled when the answer is there
   bool done = false;                   // likewise
   io::Content content;
-  bool captured = false;  // the handler stored functions or tensors on user
-  bool stored = false;    // or anything at all
-  bool moved = false;     // a weight of the server's checkpoints was updated
+  bool captured = false;                // the handler stored functions or tensors on user
+  bool stored = false;                  // or anything at all
+  bool moved = false;                   // a weight of the server's checkpoints was updated
+  std::optional<double> gradient_norm;  // of the update
   // What ran in batches that began with this call, to be counted with its end.
   std::vector<std::pair<std::string, uint64_t>> batches;
   std::vector<HeldBlock> held;

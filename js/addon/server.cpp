@@ -67,6 +67,7 @@ napi_value start_server(const Arguments& arguments) {
     own.learner = std::make_unique<Learner>(to_tensors(env, arguments[2]));
     options.checkpoint.ask_state = state_asker(mine.mailbox, id, own.gate);
     options.checkpoint.load_state = state_loader(env, arguments[3]);
+    options.checkpoint.run = runner(mine.mailbox, id);
   }
   if (!missing(env, arguments[4])) {
     options.replicas.weights = to_named(env, arguments[4]);

@@ -1,5 +1,6 @@
 #include "http/connection.hpp"
 
+#include <fmt/core.h>
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/error.hpp>
@@ -129,6 +130,7 @@ Task<> Connection::converse() {
       if (later) co_await wait_for(std::move(*later));
       bool written = begin_write();
       if (!written && !broken_) written = co_await write_rest();
+      if (written && response_.stream) written = co_await write_stream();
       if (!written || !keep_alive_) co_return;
     }
   }
@@ -277,9 +279,14 @@ bool Connection::begin_write() {
   admission_ = {};
   admitted_ = false;
   keep_alive_ = keep_alive_ && !server_->stopping && !response_.headers.lists("Connection", "close");
+  // Only the end of the connection tells an older client where the stream ends.
+  if (response_.stream && request_.version < 11) keep_alive_ = false;
   head_.clear();
   append_head(head_, response_, request_.version, keep_alive_);
-  if (head_only_ || bodiless(response_.status)) response_.body.clear();
+  if (head_only_ || bodiless(response_.status)) {
+    response_.body.clear();
+    response_.stream.reset();
+  }
   count(response_);
   gather(head_, response_.body, output_);
   rest_ = output_;
@@ -318,6 +325,27 @@ Task<bool> Connection::write_rest() {
   }
   response_.body.clear();
   co_return true;
+}
+
+Task<bool> Connection::write_stream() {
+  const std::shared_ptr<BodyStream> stream = std::exchange(response_.stream, nullptr);
+  const bool chunked = request_.version >= 11;
+  static const Body kNone;
+  for (;;) {
+    if (!watch_.enter(Phase::kHandler, milliseconds(0))) co_return false;
+    std::string piece;
+    bool failed = false;
+    try {
+      piece = co_await stream->next();
+    } catch (...) {
+      failed = true;
+    }
+    if (failed || peer_->gone) co_return false;
+    const bool ends = piece.empty();
+    if (chunked) piece = fmt::format("{:x}\r\n{}\r\n", piece.size(), piece);
+    const bool written = piece.empty() || co_await write(piece, kNone);
+    if (!written || ends) co_return written;
+  }
 }
 
 // Answers what wasn't a proper request.

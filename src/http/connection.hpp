@@ -64,6 +64,7 @@ class Connection {
   Task<> wait_for(Task<Response> answer);
   Task<bool> write(std::string_view head, const Body& body);
   Task<bool> write_rest();
+  Task<bool> write_stream();
   Task<> refuse();
   Task<> linger();
 

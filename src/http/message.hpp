@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "http/headers.hpp"
+#include "shumai/task_fwd.hpp"
 #include "util/buffer.hpp"
 
 namespace sm::http {
@@ -59,10 +60,20 @@ struct Request {
   bool client_gone() const noexcept { return peer && peer->gone.load(std::memory_order_relaxed); }
 };
 
+// A body that comes piece by piece, for as long as somebody makes one and somebody reads it.
+class BodyStream {
+ public:
+  virtual ~BodyStream() = default;
+  // The next piece; empty: there is none any more. It is awaited before it is
+  // called again. What it throws ends the connection, since the status is out.
+  virtual Task<std::string> next() = 0;
+};
+
 struct Response {
   int status = 200;
   Headers headers;
   Body body;
+  std::shared_ptr<BodyStream> stream;  // in place of `body`; a request that is answered so runs no more
 
   static Response empty(int status = 204);
   static Response text(int status, std::string_view text);

@@ -50,7 +50,11 @@ void append_head(std::string& out, const Response& response, int version, bool k
   append_number(out, static_cast<size_t>(response.status));
   out.append(" ").append(reason_phrase(response.status)).append("\r\n");
   append_fields(out, response.headers);
-  if (!bodiless(response.status)) append_length(out, response.body);
+  if (!response.stream) {
+    if (!bodiless(response.status)) append_length(out, response.body);
+  } else if (version >= 11) {
+    out.append("Transfer-Encoding: chunked\r\n");
+  }
   if (!keep_alive) out.append("Connection: close\r\n");
   if (keep_alive && version < 11) out.append("Connection: keep-alive\r\n");
   out.append("\r\n");

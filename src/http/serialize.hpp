@@ -9,9 +9,9 @@
 namespace sm::http {
 
 // Start line and fields, up to and with the empty line, appended to `out`.
-// Content-Length and Connection are written here, from the body and
-// `keep_alive`; the message's own fields of these names, and
-// Transfer-Encoding, are left out.
+// Content-Length, Transfer-Encoding and Connection are written here, from the
+// body or stream and `keep_alive`; the message's own fields of these names are
+// left out.
 void append_head(std::string& out, const Request& request, std::string_view host);
 void append_head(std::string& out, const Response& response, int version, bool keep_alive);
 

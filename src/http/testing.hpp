@@ -125,6 +125,15 @@ class RawClient {
     return answer;
   }
 
+  // What comes up to and with `end`.
+  std::string read_until(std::string_view end) {
+    while (pending_.find(end) == std::string::npos) more();
+    const size_t size = pending_.find(end) + end.size();
+    std::string out = pending_.substr(0, size);
+    pending_.erase(0, size);
+    return out;
+  }
+
   // What comes before the server closes.
   std::string read_all() {
     try {

@@ -40,6 +40,8 @@ Limits& limits() {
   return instance;
 }
 
+thread_local std::optional<double> last_norm;
+
 }  // namespace
 
 double norm_of(std::span<const Tensor> tensors) {
@@ -83,7 +85,11 @@ void check_guarded(const Gradients& gradients) {
   std::vector<Tensor> all;
   all.reserve(gradients.size());
   for (const Gradients::Entry& entry : gradients) all.push_back(entry.gradient);
-  check_norm(norm_of(all), limit);
+  const double norm = norm_of(all);
+  last_norm = norm;
+  check_norm(norm, limit);
 }
+
+std::optional<double> take_gradient_norm() noexcept { return std::exchange(last_norm, std::nullopt); }
 
 }  // namespace sm::optim

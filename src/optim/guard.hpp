@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "shumai/gradients.hpp"
@@ -31,5 +32,8 @@ void check_norm(double norm, double max_norm);
 
 // What every optimizer calls before it touches a weight: check_norm when a Guard lives.
 void check_guarded(const Gradients& gradients);
+
+// The norm that check_guarded() found last on this thread, once.
+std::optional<double> take_gradient_norm() noexcept;
 
 }  // namespace sm::optim

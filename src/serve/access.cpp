@@ -24,7 +24,7 @@ constexpr size_t kLongestFile = size_t{256} << 10;
 
 constexpr std::string_view kSentHeaders =
     "Accept, Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, Shumai-Input-Gradient, "
-    "Shumai-Session, Shumai-Ticket, Shumai-Timeout, traceparent";
+    "Shumai-Loss, Shumai-Session, Shumai-Step, Shumai-Ticket, Shumai-Timeout, traceparent";
 constexpr std::string_view kReadHeaders =
     "Inference-Header-Content-Length, Retry-After, Shumai-Session, Shumai-Ticket, WWW-Authenticate";
 
@@ -238,6 +238,13 @@ http::Admission Access::admit(const http::RequestHead& head, std::string_view ro
     out.answer = refusal(ErrorCode::kForbidden, why);
   }
   return out;
+}
+
+bool Access::lets(std::string_view caller, std::string_view route) const {
+  if (!guarded_) return true;
+  const std::shared_ptr<const TokenSet> known = tokens();
+  return std::ranges::any_of(known->entries(),
+                             [&](const TokenSet::Entry& entry) { return entry.name == caller && entry.opens(route); });
 }
 
 std::shared_ptr<const TokenSet> Access::tokens() const {

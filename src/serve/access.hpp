@@ -37,6 +37,9 @@ class Access {
   // refused, and for a preflight; the caller is the token's name.
   http::Admission admit(const http::RequestHead& head, std::string_view route, const http::Peer& peer);
 
+  // Whether the token named `caller` is for `route`; true where there are no tokens.
+  bool lets(std::string_view caller, std::string_view route) const;
+
   // Reads the token file again if there is one. A broken one leaves the tokens
   // as they are, and is logged once.
   void reload();

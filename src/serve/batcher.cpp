@@ -377,6 +377,11 @@ void give(Returning& returning, const Tensor& input_gradient) {
     returning.input_gradient = rows_of(input_gradient, rows.begin, rows.end).copy();
 }
 
+void count_update(BatchStatistics& statistics) {
+  const std::optional<double> norm = optim::take_gradient_norm();
+  if (norm && std::isfinite(*norm) && statistics.learning) statistics.learning->gradient_norm(*norm);
+}
+
 }  // namespace
 
 Task<Content> Batcher::optimize(std::shared_ptr<Batcher> self, std::shared_ptr<BatchRows> rows, Tensor jacobian,
@@ -422,6 +427,7 @@ Task<> Batcher::go_back(std::shared_ptr<Batcher> self, std::shared_ptr<JointGrap
   if (joins) {
     statistics->backward.count(returning.size());
     done = co_await self->step(*graph, returning);
+    count_update(*statistics);
     if (!done) ++statistics->fallbacks;
   }
   if (done) co_return;
@@ -429,6 +435,7 @@ Task<> Batcher::go_back(std::shared_ptr<Batcher> self, std::shared_ptr<JointGrap
     statistics->backward.count(1);
     const Returnings alone(1, each);
     co_await self->step(*graph, alone);
+    count_update(*statistics);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "serve/checkpoint.hpp"
 
+#include <sys/stat.h>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -266,8 +268,29 @@ std::optional<Checkpoint> CheckpointDirectory::newest(std::vector<std::string>& 
   return std::nullopt;
 }
 
+std::string CheckpointDirectory::path_of(uint64_t version) const {
+  return path_ + "/" + fmt::format("{}{:020}{}", kPrefix, version, kSuffix);
+}
+
+std::vector<CheckpointDirectory::Entry> CheckpointDirectory::entries(size_t most) const {
+  std::vector<Entry> out;
+  for (const std::string& file : files()) {
+    if (out.size() == most) break;
+    const std::string_view name = std::string_view(file).substr(file.rfind('/') + 1 + kPrefix.size());
+    Entry entry;
+    const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), entry.version);
+    struct stat info {};
+    const bool is_ours = bad == std::errc() && std::string_view(end) == kSuffix;
+    if (!is_ours || ::stat(file.c_str(), &info) != 0) continue;
+    entry.bytes = static_cast<uint64_t>(info.st_size);
+    entry.time = static_cast<double>(info.st_mtim.tv_sec) + 1e-9 * static_cast<double>(info.st_mtim.tv_nsec);
+    out.push_back(entry);
+  }
+  return out;
+}
+
 void CheckpointDirectory::write(const Checkpoint& checkpoint) const {
-  write_checkpoint(path_ + "/" + fmt::format("{}{:020}{}", kPrefix, checkpoint.version, kSuffix), checkpoint);
+  write_checkpoint(path_of(checkpoint.version), checkpoint);
   const std::vector<std::string> all = files();
   for (size_t i = keep_; i < all.size(); ++i) {
     std::error_code ignored;
@@ -275,10 +298,9 @@ void CheckpointDirectory::write(const Checkpoint& checkpoint) const {
   }
 }
 
-CheckpointWriter::CheckpointWriter(CheckpointDirectory directory)
-    : directory_(std::move(directory)), thread_([this] { run(); }) {}
+CheckpointThread::CheckpointThread() : thread_([this] { work(); }) {}
 
-CheckpointWriter::~CheckpointWriter() {
+CheckpointThread::~CheckpointThread() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
@@ -287,30 +309,24 @@ CheckpointWriter::~CheckpointWriter() {
   thread_.join();
 }
 
-void CheckpointWriter::write(Checkpoint checkpoint, Done done) {
+void CheckpointThread::run(std::function<void()> job) {
   {
     const std::lock_guard lock(mutex_);
-    job_.emplace(Job{std::move(checkpoint), std::move(done)});
+    jobs_.push_back(std::move(job));
   }
   changed_.notify_all();
 }
 
-void CheckpointWriter::run() {
+void CheckpointThread::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return job_ || ending_; });
-    if (!job_) return;
-    Job job = std::move(*job_);
-    job_.reset();
+    changed_.wait(lock, [this] { return !jobs_.empty() || ending_; });
+    if (jobs_.empty()) return;
+    std::function<void()> job = std::move(jobs_.front());
+    jobs_.pop_front();
     lock.unlock();
-    std::string failure;
-    try {
-      directory_.write(job.checkpoint);
-    } catch (const std::exception& error) {
-      failure = error.what();
-    }
-    job.checkpoint = {};
-    job.done(std::move(failure));
+    job();
+    job = nullptr;
     lock.lock();
   }
 }

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -43,7 +44,8 @@ void write_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 // Throws Error: kNotFound when there is none, kProtocol for one that isn't whole.
 Checkpoint read_checkpoint(const std::string& path);
 
-// A directory of checkpoints. Not thread-safe.
+// A directory of checkpoints. Files appear and go whole, so several threads may
+// read; one writes.
 class CheckpointDirectory {
  public:
   // Makes the directory when it is missing. Throws Error when that can't be done.
@@ -55,6 +57,15 @@ class CheckpointDirectory {
   // Writes one and removes those that are too many. Throws Error.
   void write(const Checkpoint& checkpoint) const;
 
+  struct Entry {
+    uint64_t version = 0;
+    uint64_t bytes = 0;
+    double time = 0;  // seconds since 1970
+  };
+  // Newest first, at most `most`. What is in them isn't looked at.
+  std::vector<Entry> entries(size_t most) const;
+  std::string path_of(uint64_t version) const;
+
  private:
   std::vector<std::string> files() const;  // newest first
 
@@ -62,31 +73,23 @@ class CheckpointDirectory {
   const size_t keep_;
 };
 
-// Writes checkpoints one after the other on a thread of its own. Thread-safe.
-class CheckpointWriter {
+// A thread that reads and writes checkpoints, one after the other. Thread-safe.
+class CheckpointThread {
  public:
-  // Told on that thread how each write ended; the message is empty when it went well.
-  using Done = std::function<void(std::string failure)>;
+  CheckpointThread();
+  // Ends after what it was given.
+  ~CheckpointThread();
 
-  explicit CheckpointWriter(CheckpointDirectory directory);
-  // Ends after what is being written.
-  ~CheckpointWriter();
-
-  // Only when the one before is done.
-  void write(Checkpoint checkpoint, Done done);
+  // `job` throws nothing.
+  void run(std::function<void()> job);
 
  private:
-  struct Job {
-    Checkpoint checkpoint;
-    Done done;
-  };
-  void run();
+  void work();
 
-  const CheckpointDirectory directory_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::optional<Job> job_;  // guarded by mutex_
-  bool ending_ = false;     // guarded by mutex_
+  std::deque<std::function<void()>> jobs_;  // guarded by mutex_
+  bool ending_ = false;                     // guarded by mutex_
   std::thread thread_;
 };
 

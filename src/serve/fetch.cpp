@@ -15,6 +15,7 @@
 #include "io/connect.hpp"
 #include "io/tls.hpp"
 #include "serve/call_context.hpp"
+#include "serve/callees.hpp"
 #include "serve/wire.hpp"
 #include "shumai/error.hpp"
 #include "shumai/io.hpp"
@@ -241,6 +242,22 @@ Task<http::Response> send_patiently(const http::Url& url, http::Request request,
   }
 }
 
+// A call to another server among those of the handler that makes it.
+struct CountedCall {
+  CountedCall(const CallContext* context, const http::Url& url, const FetchOptions& options) {
+    if (!context || context->path.empty()) return;
+    if (const auto callees = Callees::of_caller(context->path)) callee = callees->of(url, options);
+  }
+  ~CountedCall() {
+    if (callee) answered ? callee->succeeded() : callee->failed();
+  }
+  CountedCall(const CountedCall&) = delete;
+  CountedCall& operator=(const CountedCall&) = delete;
+
+  std::shared_ptr<Callee> callee;
+  bool answered = false;
+};
+
 // What says where the request comes from: its session or ticket, its trace, the servers that it went through.
 // What the caller said of that counts more.
 void add_origin(http::Request& request, const TicketTag* tag, const CallContext* context, const std::string& account) {
@@ -267,6 +284,7 @@ Task<Content> fetch_content(std::string address, Content input, FetchOptions opt
   write_request(request, input, options);
   const TicketTag* tag = ticket_for(input, origin);
   const auto executor = co_await boost::asio::this_coro::executor;
+  CountedCall call(context_of(executor), url, options);
   for (const auto& [name, value] : options.headers.get()) request.headers.set(name, value);
   add_token(request, url, *options.token);
   const std::string account = account_of(url, request);
@@ -276,6 +294,7 @@ Task<Content> fetch_content(std::string address, Content input, FetchOptions opt
   const bool repeatable = options.repeatable || tag || input.empty() || options.grad_fn.get();
   http::Response response = co_await send_patiently(url, request, options, repeatable);
   sessions().remember(account, response.headers.find("Shumai-Session"));
+  call.answered = response.status < 500;
   if (response.status < 200 || response.status >= 300) throw_answer(url, response);
   Content answer = read_answer(url, response, json_is_tensors);
   tag_answer(answer, response, request, origin);

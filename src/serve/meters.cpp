@@ -1,11 +1,18 @@
 #include "serve/meters.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace sm::io {
 namespace {
 
 void add(std::atomic<uint64_t>& to, uint64_t what) { to.fetch_add(what, std::memory_order_relaxed); }
+
+void average_in(LearningStatistics::Mean& mean, double value) {
+  if (!std::isfinite(value)) return;
+  mean.sum += value;
+  ++mean.count;
+}
 
 }  // namespace
 
@@ -71,6 +78,30 @@ void BatchStatistics::count(std::string_view what, uint64_t together) {
     backward.count(together);
   else
     fallbacks += together;
+}
+
+void LearningStatistics::report(const Report& report) {
+  const std::lock_guard lock(mutex_);
+  summary_.last = report;
+  ++summary_.reports;
+  average_in(recent_.loss, report.loss);
+  if (report.step) recent_.step = report.step;
+}
+
+void LearningStatistics::gradient_norm(double norm) {
+  const std::lock_guard lock(mutex_);
+  summary_.gradient_norm = norm;
+  average_in(recent_.gradient_norm, norm);
+}
+
+LearningStatistics::Summary LearningStatistics::summary() const {
+  const std::lock_guard lock(mutex_);
+  return summary_;
+}
+
+LearningStatistics::Recent LearningStatistics::take() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(recent_, {});
 }
 
 }  // namespace sm::io

@@ -6,7 +6,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <mutex>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 // What a server counts about itself. Everything here is thread-safe; sums and
 // buckets that are read while requests end may differ by those requests.
@@ -54,12 +58,49 @@ struct UpdateStatistics {
   std::atomic<uint64_t> refused{0};  // by the guard
   std::atomic<uint64_t> stale{0};    // refused for that
   std::atomic<uint64_t> scaled{0};
+  std::atomic<uint64_t> restored{0};  // checkpoints, while it ran
   std::array<std::atomic<uint64_t>, kBuckets> staleness{};
   std::atomic<uint64_t> staleness_sum{0};
 
   void count_staleness(uint64_t distance);
   // The largest staleness of a bucket.
   static uint64_t bound(int bucket) { return (uint64_t{1} << bucket) - 1; }
+};
+
+// How well the training goes, as clients and optimizers say. Takes a lock, only
+// where something is said.
+class LearningStatistics {
+ public:
+  struct Mean {
+    double sum = 0;
+    uint64_t count = 0;
+
+    double value() const { return count ? sum / static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN(); }
+  };
+  struct Report {
+    double loss = 0;
+    std::optional<uint64_t> step;
+  };
+  struct Summary {
+    std::optional<Report> last;
+    uint64_t reports = 0;
+    std::optional<double> gradient_norm;  // the last
+  };
+  // Since the last call of take().
+  struct Recent {
+    Mean loss, gradient_norm;
+    std::optional<uint64_t> step;
+  };
+
+  void report(const Report& report);
+  void gradient_norm(double norm);
+  Summary summary() const;
+  Recent take();
+
+ private:
+  mutable std::mutex mutex_;
+  Summary summary_;  // guarded by mutex_
+  Recent recent_;    // guarded by mutex_
 };
 
 // What ran together, of requests that could have.
@@ -78,7 +119,8 @@ struct BatchStatistics {
   void count(std::string_view what, uint64_t together);
 
   Pass forward, backward;
-  std::atomic<uint64_t> fallbacks{0};  // batches that were run again one by one
+  LearningStatistics* learning = nullptr;  // of the same server
+  std::atomic<uint64_t> fallbacks{0};      // batches that were run again one by one
 };
 
 }  // namespace sm::io

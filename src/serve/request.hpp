@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "http/message.hpp"
 #include "serve/meters.hpp"
@@ -21,6 +22,7 @@ struct Request {
   // What a handler tells whose graph and weights live on another thread:
   std::vector<HeldBlock> held;             // by the graph of the answer
   bool moved = false;                      // a weight was updated
+  std::optional<double> gradient_norm;     // of the update
   const std::string* peer_name = nullptr;  // null outside of requests
   // Of the server that it came to:
   const http::Request* message = nullptr;

@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <charconv>
 #include <utility>
 #include <vector>
 
@@ -71,6 +72,23 @@ class Occupied {
  private:
   std::atomic<bool>& flag_;
 };
+
+// What a client says of its loss. Throws Error (kInvalidArgument).
+std::optional<LearningStatistics::Report> reported(const http::Headers& headers) {
+  const auto loss = headers.find("Shumai-Loss");
+  if (!loss) return std::nullopt;
+  LearningStatistics::Report out;
+  const auto read = [](std::string_view name, std::string_view text, auto& number, const char* expected) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size())
+      throw Error(ErrorCode::kInvalidArgument,
+                  std::string(name) + " must be " + expected + ", got \"" + std::string(text) + "\"");
+  };
+  read("Shumai-Loss", *loss, out.loss, "a number");
+  if (const auto step = headers.find("Shumai-Step"))
+    read("Shumai-Step", *step, out.step.emplace(), "a whole number, 0 or more");
+  return out;
+}
 
 Error already_done() { return Error(ErrorCode::kAlreadyDone, "the ticket is done: its step was taken"); }
 
@@ -210,6 +228,7 @@ Content Server::State::admit(Pass& pass, Content input) {
 }
 
 Content Server::State::let_in(Pass& pass, Content input) {
+  pass.report = reported(pass.request.headers);
   if (pass.context.session->running >= options.limits.max_requests_in_flight_per_session)
     throw Error(ErrorCode::kTooManyRequests, "the session has as many requests running as it may");
   return admit(pass, std::move(input));
@@ -296,6 +315,10 @@ Server::State::Outcome Server::State::conclude(Pass& pass, Content result, std::
   }
   moved = moved || context.moved || (!failed && context.called_latest);
   if (saver) moved = saver->weights_moved() || moved;
+  // Of an optimizer that ran on this thread, unless the handler told of its own.
+  const std::optional<double> norm = context.gradient_norm ? context.gradient_norm : optim::take_gradient_norm();
+  if (moved && norm) learning.gradient_norm(*norm);
+  if (pass.report && !failed) learning.report(*pass.report);
   if (moved) {
     outcome.version = ++updates.version;
     ++updates.updates;

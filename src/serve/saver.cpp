@@ -4,10 +4,13 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <unordered_set>
 #include <utility>
 
+#include "codec/file.hpp"
 #include "shumai/error.hpp"
 #include "shumai/random.hpp"
 #include "tensor/impl.hpp"
@@ -23,8 +26,7 @@ Saver::Saver(const CheckpointOptions& options, Store& store, asio::any_io_execut
       logic_(std::move(logic)),
       directory_(options.directory, options.keep),
       last_start_(Clock::now()),
-      changed_(logic_, asio::steady_timer::time_point::max()),
-      writer_(directory_) {
+      changed_(logic_, asio::steady_timer::time_point::max()) {
   std::unordered_set<std::string_view> names;
   for (const auto& [name, weight] : options_.weights)
     if (!weight.defined() || name.starts_with("shumai.") || !names.insert(name).second)
@@ -46,8 +48,18 @@ uint64_t Saver::resume() {
     report_.version = found ? found->version : 0;
   }
   if (!found) return 0;
+  check_fits(*found);
+  load(*found);
+  store_.restore(found->finished);
+  set_random_state(found->random);
+  weights_moved();
+  version_ = durable_ = found->version;
+  return version_;
+}
+
+void Saver::check_fits(const Checkpoint& checkpoint) const {
   for (const auto& [name, weight] : options_.weights) {
-    const Tensor* saved = found->tensors.find(name);
+    const Tensor* saved = checkpoint.tensors.find(name);
     if (!saved || saved->shape() != weight.shape() || saved->dtype() != weight.dtype())
       throw Error(ErrorCode::kInvalidArgument,
                   "checkpoint: \"" + options_.directory + "\" is of another model: \"" + name + "\" is " +
@@ -55,17 +67,100 @@ uint64_t Saver::resume() {
                       (saved ? std::string(name_of(saved->dtype())) + " " + saved->shape().to_string() : "missing") +
                       " there");
   }
-  for (const auto& [name, weight] : options_.weights) weight.update(found->tensors[name]);
-  if (options_.load_state) {
-    Tensors rest;
-    for (const auto& [name, tensor] : found->tensors) rest.set(name, tensor);
-    options_.load_state(rest);
+}
+
+void Saver::load(const Checkpoint& checkpoint) const {
+  for (const auto& [name, weight] : options_.weights) weight.update(checkpoint.tensors[name]);
+  if (!options_.load_state) return;
+  Tensors all;
+  for (const auto& [name, tensor] : checkpoint.tensors) all.set(name, tensor);
+  options_.load_state(all);
+}
+
+namespace {
+
+// Has `run` do `work` elsewhere, and goes on here when it is done. Throws what it throws.
+template <class Run>
+Task<> elsewhere(Run run, std::function<void()> work) {
+  struct Wait {
+    explicit Wait(const asio::any_io_executor& executor)
+        : strand(asio::make_strand(executor)), ended(strand, asio::steady_timer::time_point::max()) {}
+    asio::strand<asio::any_io_executor> strand;
+    asio::steady_timer ended;
+    bool done = false;
+    std::exception_ptr failure;
+  };
+  const auto wait = std::make_shared<Wait>(co_await asio::this_coro::executor);
+  run([wait, work = std::move(work)] {
+    try {
+      work();
+    } catch (...) {
+      wait->failure = std::current_exception();
+    }
+    asio::post(wait->strand, [wait] {
+      wait->done = true;
+      wait->ended.cancel();
+    });
+  });
+  co_await asio::post(asio::bind_executor(wait->strand, asio::use_awaitable));
+  while (!wait->done) {
+    boost::system::error_code ignored;
+    co_await wait->ended.async_wait(
+        asio::bind_executor(wait->strand, asio::redirect_error(asio::use_awaitable, ignored)));
   }
-  store_.restore(found->finished);
-  set_random_state(found->random);
-  weights_moved();
-  version_ = durable_ = found->version;
-  return version_;
+  if (wait->failure) std::rethrow_exception(wait->failure);
+}
+
+}  // namespace
+
+Error Saver::no_such(uint64_t version) const {
+  std::string known;
+  for (const CheckpointDirectory::Entry& entry : entries())
+    known += (known.empty() ? "" : ", ") + std::to_string(entry.version);
+  return Error(ErrorCode::kNotFound, "checkpoint: there is none of version " + std::to_string(version) + "; there is " +
+                                         (known.empty() ? "none yet" : known));
+}
+
+Task<std::shared_ptr<const Checkpoint>> Saver::read(std::shared_ptr<Saver> self, uint64_t version) {
+  const auto out = std::make_shared<Checkpoint>();
+  const auto run = [self](std::function<void()> job) { self->thread_.run(std::move(job)); };
+  const std::function<void()> work = [self, out, version] {
+    try {
+      *out = read_checkpoint(self->directory_.path_of(version));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kNotFound) throw self->no_such(version);
+      throw;
+    }
+  };
+  co_await elsewhere(run, work);
+  co_return out;
+}
+
+Task<util::BufferRef> Saver::read_file(std::shared_ptr<Saver> self, uint64_t version) {
+  const auto out = std::make_shared<util::BufferRef>();
+  const auto run = [self](std::function<void()> job) { self->thread_.run(std::move(job)); };
+  const std::function<void()> work = [self, out, version] {
+    try {
+      *out = codec::read_file(self->directory_.path_of(version));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kNotFound) throw self->no_such(version);
+      throw;
+    }
+  };
+  co_await elsewhere(run, work);
+  co_return *out;
+}
+
+Task<> Saver::put_back(std::shared_ptr<Saver> self, std::shared_ptr<const Checkpoint> checkpoint) {
+  self->check_fits(*checkpoint);
+  if (self->options_.run) {
+    const std::function<void()> work = [self, checkpoint] { self->load(*checkpoint); };
+    co_await elsewhere(self->options_.run, work);
+    co_await asio::post(asio::bind_executor(self->logic_, asio::use_awaitable));
+  } else {
+    self->load(*checkpoint);
+  }
+  self->weights_moved();
 }
 
 bool Saver::weights_moved() {
@@ -166,8 +261,15 @@ void Saver::write(Tensors tensors, uint64_t version) {
   checkpoint.tensors = std::move(tensors);
   checkpoint.finished = store_.finished();
   checkpoint.model = options_.model;
-  // The writer ends before the rest of this does.
-  writer_.write(std::move(checkpoint), [this, version, begin = Clock::now()](const std::string& failure) {
+  // Its thread ends before the rest of this does.
+  thread_.run([this, version, begin = Clock::now(), checkpoint = std::make_shared<Checkpoint>(std::move(checkpoint))] {
+    std::string failure;
+    try {
+      directory_.write(*checkpoint);
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+    *checkpoint = {};
     tell(version, failure, std::chrono::duration<double>(Clock::now() - begin).count());
     asio::post(logic_, [weak = weak_from_this(), version, failure] {
       if (const auto alive = weak.lock()) alive->written(version, failure);

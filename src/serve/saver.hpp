@@ -13,9 +13,11 @@
 
 #include "serve/checkpoint.hpp"
 #include "serve/store.hpp"
+#include "shumai/error.hpp"
 #include "shumai/io.hpp"
 #include "shumai/json.hpp"
 #include "shumai/task.hpp"
+#include "util/buffer.hpp"
 
 namespace sm::io {
 
@@ -52,6 +54,18 @@ class Saver : public std::enable_shared_from_this<Saver> {
   // Writes what isn't written yet, once.
   Task<> flush();
 
+  // Reads the checkpoint of `version`. Runs anywhere. Throws Error: kNotFound when there is none any more.
+  static Task<std::shared_ptr<const Checkpoint>> read(std::shared_ptr<Saver> self, uint64_t version);
+  // The file itself, likewise.
+  static Task<util::BufferRef> read_file(std::shared_ptr<Saver> self, uint64_t version);
+  // Whether put_back() may be called.
+  bool can_put_back() const { return !options_.ask_state || options_.run; }
+  // Weights and state become those of the checkpoint. What comes next is an
+  // update to a new version: see updated().
+  static Task<> put_back(std::shared_ptr<Saver> self, std::shared_ptr<const Checkpoint> checkpoint);
+  // The newest that there are. Thread-safe.
+  std::vector<CheckpointDirectory::Entry> entries() const { return directory_.entries(kMostEntries); }
+
   struct Report {
     uint64_t version = 0, writes = 0, failures = 0;
     double seconds = 0;  // of the last write
@@ -64,6 +78,12 @@ class Saver : public std::enable_shared_from_this<Saver> {
   Json report() const;
 
  private:
+  static constexpr size_t kMostEntries = 100;
+
+  // Throws Error (kInvalidArgument) when it is another model's.
+  void check_fits(const Checkpoint& checkpoint) const;
+  void load(const Checkpoint& checkpoint) const;
+  Error no_such(uint64_t version) const;
   void start();
   void ask();
   void write(Tensors tensors, uint64_t version);
@@ -86,7 +106,7 @@ class Saver : public std::enable_shared_from_this<Saver> {
 
   mutable std::mutex mutex_;
   Report report_;  // guarded by mutex_
-  CheckpointWriter writer_;
+  CheckpointThread thread_;
 };
 
 }  // namespace sm::io

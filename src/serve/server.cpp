@@ -37,7 +37,9 @@ namespace asio = boost::asio;
 constexpr std::chrono::milliseconds kLastSave{1000};
 constexpr std::chrono::milliseconds kLastJoin{500};
 
-constexpr std::string_view kOwnRoutes[] = {"health/live", "health/ready", "metrics", "statistics", ""};
+constexpr std::string_view kOwnRoutes[] = {"health/live", "health/ready", "metrics", "statistics", "checkpoints", ""};
+// Those that have paths below them.
+constexpr std::string_view kOwnFolders[] = {"statistics", "checkpoints"};
 
 http::Limits http_limits(const ServeLimits& limits) {
   http::Limits out;
@@ -67,6 +69,13 @@ int status_of(const std::exception_ptr& failure) {
 
 bool is_own_route(std::string_view name) {
   return std::find(std::begin(kOwnRoutes), std::end(kOwnRoutes), name) != std::end(kOwnRoutes);
+}
+
+// The name by which a token opens a path of the server's own, and of any other.
+std::string_view own_route_of(std::string_view path) {
+  for (const std::string_view folder : kOwnFolders)
+    if (path.starts_with(folder) && path.substr(folder.size()).starts_with('/')) return folder;
+  return path;
 }
 
 // The step was taken: that the answer doesn't fit what was asked for is about the answer alone.
@@ -137,15 +146,14 @@ Server::State::State(Routes given, ServeOptions options_)
       http(
           loop.context(), [this](http::Request request) { return receive(std::move(request)); },
           http_limits(options.limits),
-          [this](const http::RequestHead& head, const http::Peer& peer) {
-            return access.admit(head, asked_route(route_of(head.path())), peer);
-          }),
+          [this](const http::RequestHead& head, const http::Peer& peer) { return admit(head, peer); }),
       sweep_timer(logic),
       average_timer(logic, asio::steady_timer::time_point::max()),
+      callees(Callees::make(id)),
       started(std::chrono::steady_clock::now()) {
   for (Route& route : given) {
     while (route.name.starts_with('/')) route.name.erase(0, 1);
-    if (is_own_route(route.name) || is_inference_path(route.name))
+    if (is_own_route(own_route_of(route.name)) || is_inference_path(route.name))
       throw Error(ErrorCode::kInvalidArgument,
                   "serve: \"/" + route.name + "\" is answered by the server itself, choose another name");
     if (routes.contains(route.name))
@@ -153,6 +161,7 @@ Server::State::State(Routes given, ServeOptions options_)
     routes.try_emplace(route.name, std::move(route.handler));
   }
   add_models();
+  batches.learning = &learning;
   if (options.guard.enabled) guard.emplace(options.guard.max_norm);
   access.check_routes(
       [this](std::string_view name) { return name == "v2" || is_own_route(name) || routes.contains(name); });
@@ -171,6 +180,7 @@ void Server::State::start() {
   if (saver) updates.version = saver->resume();
   if (!options.replicas.rendezvous.empty()) make_replica();
   asio::co_spawn(logic, sweep_now_and_then(), asio::detached);
+  asio::co_spawn(loop.context(), record_now_and_then(), asio::detached);
   if (!options.token_file.empty()) asio::co_spawn(loop.context(), read_tokens_now_and_then(), asio::detached);
   port = http.listen(address, options.port, options.socket_mode, tls);
   if (replica) replica->start();
@@ -187,6 +197,7 @@ bool Server::State::stop() {
     stopping = true;
   }
   ready = false;
+  closing = true;
   const auto deadline = std::chrono::steady_clock::now() + options.limits.shutdown_grace;
   std::future<bool> drained = asio::co_spawn(loop.context(), http.drain(deadline), asio::use_future);
   // With every thread in a handler nobody can tell.
@@ -213,7 +224,7 @@ void Server::State::save_at_stop(Clock::time_point deadline) {
 }
 
 std::string_view Server::State::asked_route(std::string_view path) {
-  if (!is_inference_path(path)) return path;
+  if (!is_inference_path(path)) return own_route_of(path);
   try {
     const InferenceTarget target = InferenceTarget::parse(path);
     if (target.kind == InferenceTarget::Kind::kLive) return "health/live";
@@ -246,7 +257,14 @@ Task<http::Response> Server::State::respond(http::Request request) {
   if (path == "health/ready")
     co_return ready ? http::Response::json(200, R"({"status":"ready"})")
                     : http::problem(503, "unavailable", "the server is shutting down");
-  if (path == "statistics") co_return co_await respond_statistics();
+  if (path.empty()) co_return respond_page(request);
+  if (path == "statistics") {
+    const Json told = co_await ask_statistics();
+    co_return http::Response::json(200, told.dump());
+  }
+  if (path == "statistics/feed") co_return co_await respond_feed(request);
+  if (path == "statistics/stream") co_return co_await respond_stream(request);
+  if (own_route_of(path) == "checkpoints") co_return co_await respond_checkpoints(request);
   if (path == "metrics") co_return respond_metrics();
   if (is_inference_path(path)) co_return co_await respond_inference(std::move(request));
   const auto found = routes.find(path);

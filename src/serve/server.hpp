@@ -19,7 +19,9 @@
 #include "replicate/replica.hpp"
 #include "serve/access.hpp"
 #include "serve/call_context.hpp"
+#include "serve/callees.hpp"
 #include "serve/content.hpp"
+#include "serve/history.hpp"
 #include "serve/inference.hpp"
 #include "serve/meters.hpp"
 #include "serve/request.hpp"
@@ -76,6 +78,7 @@ struct Server::State {
     std::shared_ptr<TicketCall> call;            // under the ticket that the request carries
     const InferenceTarget* inference = nullptr;  // what it asks for, unless it is an ordinary request
     std::string sender;                          // names the session where no header does
+    std::optional<LearningStatistics::Report> report = {};
   };
 
   // --- server.cpp ---
@@ -140,8 +143,10 @@ struct Server::State {
   std::shared_ptr<const CallContext> context_for(const Pass& pass) const;
 
   // --- statistics.cpp ---
-  Task<http::Response> respond_statistics();
+  // As statistics(), after the handlers' thread had a moment to tell of itself.
+  Task<Json> ask_statistics();
   Json weights_statistics() const;
+  void add_learning(Json& out) const;
   Json batch_statistics() const;
   Json tls_statistics() const;
 
@@ -158,6 +163,28 @@ struct Server::State {
   // --- metrics.cpp ---
   http::Response respond_metrics() const;
 
+  // --- dashboard.cpp ---
+  static http::Response respond_page(const http::Request& request);
+  // Without a token the page comes with the refusal, so that it can ask for one.
+  http::Admission admit(const http::RequestHead& head, const http::Peer& peer);
+  // What a server is doing and has done since `cursor`, which moves on: this one, or, with a `path` of numbers of
+  // callees, one that it calls.
+  struct Asked {
+    std::string path, cursor, caller;
+  };
+  class FeedStream;
+  Task<Json> feed(Asked& asked);
+  Task<Json> relayed_feed(Asked& asked) const;
+  Task<http::Response> respond_feed(const http::Request& request);
+  Task<http::Response> respond_stream(const http::Request& request);
+  Task<> record_now_and_then();
+
+  // --- checkpoints.cpp ---
+  Task<http::Response> respond_checkpoints(const http::Request& request);
+  Task<http::Response> restore(uint64_t version);
+  // Null where `caller` may not see them, or there are none.
+  Json checkpoints_for(const std::string& caller) const;
+
   Access access;
   const ServeOptions options;
   const std::string id;                  // in the path of requests
@@ -173,8 +200,15 @@ struct Server::State {
   boost::asio::steady_timer sweep_timer;        // inside `logic` only
   std::shared_ptr<replicate::Replica> replica;  // null without replicas
   boost::asio::steady_timer average_timer;      // inside `logic` only; cancelled at each average
+  const std::shared_ptr<Callees> callees;       // that handlers call
+  History history;
+  std::atomic<int64_t> watched_until{0};  // in ticks of Clock: somebody looks at the callees, too
+  std::atomic<int> watchers{0};           // streams
+  std::atomic<bool> closing{false};       // streams end
+  std::atomic<bool> restoring{false};
 
   UpdateStatistics updates;
+  LearningStatistics learning;
   BatchStatistics batches;
   std::shared_ptr<BatchedRoute> batched;                                                   // null without
   std::atomic<size_t> sessions{0}, live_tickets{0}, finished_tickets{0}, ticket_bytes{0};  // copies of the store's

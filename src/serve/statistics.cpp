@@ -6,13 +6,22 @@
 #include "serve/server.hpp"
 #include "shumai/stats.hpp"
 #include "util/buffer.hpp"
+#include "util/process.hpp"
 
 namespace sm::io {
 
 namespace asio = boost::asio;
 
+namespace {
+
+// For how long after a question the callees are asked, too.
+constexpr std::chrono::seconds kWatched{10};
+
+}  // namespace
+
 // The handlers' thread may be busy for long: what it last told is answered then.
-Task<http::Response> Server::State::respond_statistics() {
+Task<Json> Server::State::ask_statistics() {
+  watched_until = (Clock::now() + kWatched).time_since_epoch().count();
   auto told = std::make_shared<asio::steady_timer>(co_await asio::this_coro::executor, std::chrono::milliseconds(20));
   asio::defer(logic, [this, told] {
     Json mine;
@@ -29,7 +38,7 @@ Task<http::Response> Server::State::respond_statistics() {
   });
   boost::system::error_code ignored;
   co_await told->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  co_return http::Response::json(200, statistics().dump());
+  co_return statistics();
 }
 
 Json Server::State::statistics() const {
@@ -44,6 +53,7 @@ Json Server::State::statistics() const {
                                    {"p95_seconds", durations.quantile(0.95)},
                                    {"p99_seconds", durations.quantile(0.99)}});
   }
+  out["id"] = id;
   out["uptime_seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   out["routes"] = std::move(by_route);
   const http::ServerStatistics& counts = http.statistics();
@@ -69,13 +79,24 @@ Json Server::State::statistics() const {
       for (const auto& [key, value] : user_statistics.as_object()) out[key] = value;
   }
   out["weights"] = weights_statistics();
+  add_learning(out);
   if (options.batch.max > 1) out["batches"] = batch_statistics();
   if (tls) out["tls"] = tls_statistics();
   if (const auto operations = Stats::of_all_threads()) out["operations"] = operations->to_json();
   if (saver) out["checkpoint"] = saver->report();
   if (replica) out["replicas"] = replica_statistics();
+  if (!callees->empty()) out["models"] = callees->to_json();
   out["tensor_bytes"] = util::Buffer::bytes_in_use();
+  out["resident_bytes"] = util::resident_bytes();
   return out;
+}
+
+void Server::State::add_learning(Json& out) const {
+  const LearningStatistics::Summary summary = learning.summary();
+  if (summary.gradient_norm) out["gradient_norm"] = *summary.gradient_norm;
+  if (!summary.last) return;
+  out["loss"] = Json::object({{"last", summary.last->loss}, {"reports", summary.reports}});
+  if (summary.last->step) out["loss"]["step"] = *summary.last->step;
 }
 
 Json Server::State::batch_statistics() const {
@@ -112,6 +133,7 @@ Json Server::State::weights_statistics() const {
                        {"refused", updates.refused.load()},
                        {"stale", updates.stale.load()},
                        {"scaled", updates.scaled.load()},
+                       {"restored", updates.restored.load()},
                        {"staleness", std::move(histogram)}});
 }
 

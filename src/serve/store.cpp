@@ -278,6 +278,13 @@ void Store::expire(Ticket& ticket) {
   tickets_.erase(found);
 }
 
+void Store::expire_live() {
+  for (auto next = live_.begin(); next != live_.end();) {
+    Ticket& ticket = *next++;
+    if (ticket.running == 0) expire(ticket);
+  }
+}
+
 void Store::drop_answer(TicketCall& call) {
   answer_bytes_ -= std::exchange(call.answer_bytes, 0);
   call.answer = Content();

@@ -186,6 +186,9 @@ class Store {
   // Forgets the ticket.
   void expire(Ticket& ticket);
 
+  // Forgets all live ones that no request uses now.
+  void expire_live();
+
   // Marks `call` as done, and keeps its answer for retries.
   void keep_answer(const std::shared_ptr<TicketCall>& call, const Content& answer);
 

@@ -38,7 +38,20 @@ double start_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count() - age;
 }
 
+struct Pages {
+  uint64_t virtual_bytes = 0, resident_bytes = 0;
+};
+
+Pages memory() {
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  uint64_t size = 0, resident = 0;
+  if (std::ifstream("/proc/self/statm") >> size >> resident) return {size * page, resident * page};
+  return {};
+}
+
 }  // namespace
+
+uint64_t resident_bytes() { return memory().resident_bytes; }
 
 ProcessUsage process_usage() {
   ProcessUsage out;
@@ -46,12 +59,9 @@ ProcessUsage process_usage() {
   if (getrusage(RUSAGE_SELF, &usage) == 0) out.cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
   static const double started = start_time();
   out.start_time = started;
-  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  uint64_t size = 0, resident = 0;
-  if (std::ifstream("/proc/self/statm") >> size >> resident) {
-    out.virtual_bytes = size * page;
-    out.resident_bytes = resident * page;
-  }
+  const Pages pages = memory();
+  out.virtual_bytes = pages.virtual_bytes;
+  out.resident_bytes = pages.resident_bytes;
   std::error_code ignored;
   for (std::filesystem::directory_iterator file("/proc/self/fd", ignored), end; file != end; file.increment(ignored))
     ++out.open_files;

@@ -14,7 +14,9 @@ struct ProcessUsage {
   uint64_t max_open_files = 0;
 };
 
-// Thread-safe. Costs some ten microseconds, and more with many open files.
+// Thread-safe, both. Costs some ten microseconds, and more with many open files.
 ProcessUsage process_usage();
+// Of these, alone, which costs less.
+uint64_t resident_bytes();
 
 }  // namespace sm::util
