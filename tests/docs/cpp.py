@@ -50,8 +50,10 @@ def _one(number, block):
         waits = "co_await" in text
         returns = "sm::Task<>" if waits else "void"
         return f"{returns} {name}() {{\n{at}{text}}}\n", f"sm::run({name}())" if waits else f"{name}()"
-    definitions = f"namespace {name} {{\n{at}{text.replace('int main(', 'int run_main(')}}}\n"
-    if "int main(" in text:
+    # Of all functions only main() may end without a return.
+    text = re.sub(r"^int main\((.*?)^\}", r"int run_main(\1return 0;}", text, flags=re.DOTALL | re.MULTILINE)
+    definitions = f"namespace {name} {{\n{at}{text}}}\n"
+    if "int run_main(" in text:
         return definitions, f"{name}::run_main()"
     function = FUNCTION_OF_A_URL.search(text)
     return definitions, f'sm::run({name}::{function[1]}(docs::here("localhost:3000")))' if function else "(void)0"

@@ -177,7 +177,8 @@ class Story:
         process.check()
 
     def run_py(self, block):
-        if not HAS_TORCH and any("torch" in each.text for each in self.blocks if each.language == "py"):
+        before = [each for each in self.blocks if each.language == "py" and each.line <= block.line]
+        if not HAS_TORCH and ("torch" in prelude_of(self.page, "py") or any("torch" in each.text for each in before)):
             raise Skipped("PyTorch isn't installed; ./dev test --reference runs it")
         if self.python is None:
             self.python = subprocess.Popen(
