@@ -5,6 +5,7 @@ import { isWeb } from './models.js'
 
 const kNone = "No checkpoints: this server doesn't write any. It does with the option checkpoint: { directory: 'weights' }."
 const kHidden = "This token isn't for the route checkpoints, so they aren't shown."
+const kOnlyAtStart = 'the weights of this server are loaded when it starts only.'
 const kFirst = 'None is written yet.'
 
 export class Checkpoints {
@@ -57,7 +58,7 @@ export class Checkpoints {
   #reason(statistics, checkpoints) {
     if (!checkpoints) return statistics.checkpoint ? kHidden : kNone
     if (checkpoints.list.length === 0) return kFirst
-    return checkpoints.restorable ? '' : `They can't be restored now: ${checkpoints.why}`
+    return checkpoints.restorable ? '' : `They can't be restored now: ${checkpoints.why ?? kOnlyAtStart}`
   }
 
   // A server doesn't hand on another's checkpoints.

@@ -36,9 +36,9 @@ export const launch = () =>
 
 /**
  * A page of its own context, closed at the end of the test. The test fails where the page logs an error that is not of
- * `expected` (patterns), throws, or sends a request to any origin but `url`'s.
+ * `expected` (patterns), throws, or sends a request to any origin but `url`'s. `clock`: its time is the test's.
  */
-export async function open(t, browser, url, { expected = [], hash = '', init, ...options } = {}) {
+export async function open(t, browser, url, { expected = [], hash = '', init, clock, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options })
   context.setDefaultTimeout(patience)
   if (init) await context.addInitScript(init)
@@ -52,6 +52,7 @@ export async function open(t, browser, url, { expected = [], hash = '', init, ..
     const { protocol, origin } = new URL(request.url())
     if (!['data:', 'blob:'].includes(protocol) && origin !== new URL(url).origin) wrong.push(`a request to ${request.url()}`)
   })
+  if (clock) await page.clock.install()
   await page.goto(url + hash)
   return page
 }

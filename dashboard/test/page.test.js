@@ -315,6 +315,7 @@ test('a phone shows all of it without scrolling sideways', async (t) => {
 test('a tab that is hidden for a minute lets go, and goes on when it is seen', async (t) => {
   const mock = await mocked(t)
   const page = await open(t, browser, mock.url, {
+    clock: true,
     init: () => {
       window.seen = true
       Object.defineProperty(document, 'hidden', { get: () => !window.seen })
@@ -324,8 +325,6 @@ test('a tab that is hidden for a minute lets go, and goes on when it is seen', a
       }
     },
   })
-  await page.clock.install()
-  await page.reload()
   await isLive(page)
   await page.evaluate(() => window.look(false))
   const before = await summary(page, 'Version').textContent()

@@ -1,0 +1,33 @@
+// A served network that learns digits: what the dashboard is looked at with.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startServer } from '../../js/test/apps.js'
+import { Program, temporaryFolder } from '../../js/test/common.js'
+
+export const bin = process.env.SHUMAI_BIN_DIR ?? fileURLToPath(new URL('../../build/test/bin', import.meta.url))
+
+const model = {
+  layers: [
+    { layer: 'Conv2d', inputs: 1, outputs: 4, kernel: 5, stride: 2, padding: 2 },
+    'relu',
+    { layer: 'MaxPool2d', kernel: 2 },
+    'Flatten',
+    { layer: 'Linear', inputs: 196, outputs: 10 },
+  ],
+}
+
+/** {server, trainer, feed, url}: processes that end with `t`, and write a checkpoint twice a second. */
+export async function trainDigits(t, { token, pace } = {}) {
+  const folder = temporaryFolder(t)
+  const file = path.join(folder, 'model.json')
+  mkdirSync(path.join(folder, 'weights'))
+  writeFileSync(file, JSON.stringify(model))
+  const env = { SHUMAI_TOKEN: token }
+  const { program: feed, url: feedUrl } = await startServer(t, `${bin}/digits_feed`, ['--port', '0'])
+  const options = ['--port', '0', '--seed', '1', '--lr', '0.003', '--interval', '0.5', '--keep', '20']
+  const { program: server, url } = await startServer(t, `${bin}/shumai`, ['serve', file, '--checkpoint', path.join(folder, 'weights'), ...options], { env })
+  const script = fileURLToPath(new URL('trainer.js', import.meta.url))
+  const trainer = new Program(t, process.execPath, [script, url, feedUrl, ...(pace ? [String(pace)] : [])], { env })
+  return { server, trainer, feed, url: `${url}/` }
+}
