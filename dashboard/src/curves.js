@@ -76,7 +76,7 @@ export class Curves {
     const chart = (title, rest) => new Chart({ title, sizes, ...rest, nothing: nothing(rest.nothing) })
     this.charts = {
       loss: chart('Loss', { series: smoothed('curve-1'), format: number, zero: false, wide: true, nothing: lossHint(), extra: step }),
-      gradient: chart('Gradient norm', { series: smoothed('curve-2'), format: number, nothing: hint('Comes with the first gradient.') }),
+      gradient: chart('Gradient norm', { series: smoothed('curve-2'), format: number, nothing: hint("Comes with the first step of this server's optimizer.") }),
       updates: chart('Updates', { series: one('updates', 'curve-1'), format: rate, axis: axisRate, nothing: hint('Comes within a second.') }),
       requests: chart('Requests', { series: [{ label: 'requests', colour: 'curve-1' }, { label: 'errors', colour: 'curve-2', dash: [5, 4] }], format: rate, axis: axisRate, nothing: hint('Comes within a second.') }),
       latency: chart('Latency, mean', { series: one('latency', 'curve-3'), format: seconds, nothing: hint('Comes with the first request.') }),

@@ -6,12 +6,14 @@ const short = new Intl.NumberFormat('en', { notation: 'compact', maximumSignific
 const known = (value) => typeof value === 'number' && Number.isFinite(value)
 const kNothing = '–'
 
+const shortened = (value) => short.format(value).replace('K', 'k')
+
 /** Three significant digits, without a tail of zeros. */
 const digits = (value) => String(Number(value.toPrecision(3)))
 
-export const count = (value) => (!known(value) ? kNothing : Math.abs(value) < 1e7 ? whole.format(value) : short.format(value))
+export const count = (value) => (!known(value) ? kNothing : Math.abs(value) < 1e7 ? whole.format(value) : shortened(value))
 
-export const compact = (value) => (known(value) ? short.format(value) : kNothing)
+export const compact = (value) => (known(value) ? shortened(value) : kNothing)
 
 /** Four significant digits: 0.01234, 1.234e-7. */
 export function number(value) {

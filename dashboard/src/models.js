@@ -9,7 +9,7 @@ const kMeanings = { up: 'up', down: 'down', refused: 'refused', unknown: 'not as
 export const linkTo = (path) => `#model=${path}`
 export const pathOf = (hash) => /^#model=(\d+(?:\.\d+)*)$/.exec(hash)?.[1] ?? ''
 
-const hostOf = (url) => url.replace(/^https?:\/\//, '')
+const hostOf = (url) => url.replace(/^https?:\/\//, '').replace(/\/$/, '')
 
 /** Up to a link that a browser may follow; other addresses, such as unix sockets, are told only. */
 export const isWeb = (url) => /^https?:\/\//.test(url)

@@ -70,8 +70,8 @@ export class Store {
   }
 }
 
-/** A running mean over about `span` points, corrected for its start; nulls stay. */
-export function smooth(values, span = 8) {
+/** A running mean over about eight points, fewer where there are few, corrected for its start; nulls stay. */
+export function smooth(values, span = Math.min(8, 1 + values.length / 12)) {
   const keep = 1 - 1 / span
   let sum = 0
   let weight = 0

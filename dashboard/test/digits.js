@@ -26,7 +26,8 @@ export async function trainDigits(t, { token, pace } = {}) {
   const env = { SHUMAI_TOKEN: token }
   const { program: feed, url: feedUrl } = await startServer(t, `${bin}/digits_feed`, ['--port', '0'])
   const options = ['--port', '0', '--seed', '1', '--lr', '0.003', '--interval', '0.5', '--keep', '20']
-  const { program: server, url } = await startServer(t, `${bin}/shumai`, ['serve', file, '--checkpoint', path.join(folder, 'weights'), ...options], { env })
+  const server = new Program(t, `${bin}/shumai`, ['serve', file, '--checkpoint', path.join(folder, 'weights'), ...options], { env })
+  const [, url] = await server.find(/^serving .* at (\S+)$/m)
   const script = fileURLToPath(new URL('trainer.js', import.meta.url))
   const trainer = new Program(t, process.execPath, [script, url, feedUrl, ...(pace ? [String(pace)] : [])], { env })
   return { server, trainer, feed, url: `${url}/` }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ago, bytes, clock, count, duration, moment, number, plural, rate, seconds } from '../src/format.js'
+import { ago, bytes, clock, compact, count, duration, moment, number, plural, rate, seconds } from '../src/format.js'
 
 const check = (format, cases) => {
   for (const [value, text] of cases) assert.equal(format(value), text, `of ${value}`)
@@ -16,6 +16,7 @@ test('what is not known is a dash', () => {
 
 test('counts have separators, and are shortened from ten millions on', () => {
   check(count, [[0, '0'], [1234, '1,234'], [9_999_999, '9,999,999'], [12_345_678, '12.3M']])
+  check(compact, [[950, '950'], [1500, '1.5k']])
 })
 
 test('rates are per second', () => check(rate, [[0, '0/s'], [0.123, '0.12/s'], [41.26, '41.3/s'], [1234.5, '1,235/s']]))

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
+import { poll } from '../../js/test/common.js'
 import { assertAccessible, defer, isLive, keepPicture, launch, open, until } from './browser.js'
 import { Mock, someCheckpoints, someModels } from './mock.js'
 
@@ -330,9 +331,10 @@ test('a tab that is hidden for a minute lets go, and goes on when it is seen', a
   const before = await summary(page, 'Version').textContent()
   mock.advance()
   await page.clock.runFor(59_000)
-  assert.equal(mock.watchers, 1)
+  assert.notEqual(await page.locator('#state').textContent(), 'Paused')
   await page.clock.runFor(2000)
   await page.locator('#state[data-kind=paused]').waitFor()
+  await poll(() => mock.watchers === 0, 'the stream to end')
   assert.equal(await summary(page, 'Version').textContent(), before, 'nothing is drawn for nobody')
   await page.evaluate(() => window.look(true))
   await isLive(page)
