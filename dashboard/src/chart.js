@@ -100,27 +100,40 @@ export class Chart {
 
   constructor({ title, series, format, axis = format, steps, zero = true, nothing, tools, wide, sizes, extra }) {
     Object.assign(this, { title, series, format, axis, steps, zero, sizes, extra })
-    this.log = false
-    this.window = 0
+    Object.assign(this, { log: false, window: 0, visible: false, stale: false, rebuild: false })
     this.readout = h('p', { className: 'readout' })
-    this.area = h('div', { className: 'plot', tabIndex: 0, role: 'slider', 'aria-label': `${title}, moment`, hidden: true })
+    this.area = h('div', { className: 'plot', tabIndex: 0, role: 'slider', 'aria-valuemin': 0, 'aria-label': `${title}, moment`, hidden: true })
     this.nothing = h('div', { className: 'nothing' }, nothing)
     const head = h('figcaption', {}, h('h3', {}, title), ...(tools ? [tools] : []), this.readout)
     this.node = h('figure', { className: wide ? 'card wide' : 'card' }, head, this.area, this.nothing)
+    this.area.addEventListener('focus', () => this.#draw())
     this.area.addEventListener('keydown', (event) => this.#key(event))
     this.area.addEventListener('blur', () => this.#leave())
   }
 
   update(columns, { log = false, window = 0 } = {}) {
-    const rebuild = log !== this.log
-    Object.assign(this, { log, window })
+    this.rebuild ||= log !== this.log
+    Object.assign(this, { log, window, stale: true })
     // A logarithm has no place for zero.
     this.columns = log ? columns.map((column, i) => (i ? column.map((v) => (v > 0 ? v : null)) : column)) : columns
-    const any = this.columns.slice(1).some((column) => column.some((value) => value !== null))
-    show(this.area, any)
-    show(this.nothing, !any)
-    if (!any) return say(this.readout, '')
-    if (rebuild) this.destroy()
+    this.any = this.columns.slice(1).some((column) => column.some((value) => value !== null))
+    show(this.area, this.any)
+    show(this.nothing, !this.any)
+    if (!this.any) say(this.readout, '')
+    if (this.visible) this.#draw()
+  }
+
+  /** Out of sight nothing is drawn. */
+  see(visible) {
+    this.visible = visible
+    if (visible) this.#draw()
+  }
+
+  #draw() {
+    if (!this.stale || !this.any) return
+    this.stale = false
+    if (this.rebuild) this.destroy()
+    this.rebuild = false
     if (this.#plot) this.#plot.setData(this.columns)
     else this.#build()
     if (this.#at !== null) this.#moveTo(this.#at)
@@ -182,7 +195,6 @@ export class Chart {
 
   #mark(at, said) {
     this.readout.classList.toggle('past', at !== this.columns[0].length - 1)
-    this.area.setAttribute('aria-valuemin', 0)
     this.area.setAttribute('aria-valuemax', this.columns[0].length - 1)
     this.area.setAttribute('aria-valuenow', at)
     this.area.setAttribute('aria-valuetext', said)

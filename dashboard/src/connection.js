@@ -52,6 +52,8 @@ export class EventReader {
   }
 }
 
+// Seconds between events: half as often as a server takes points, since drawing them is what costs.
+const kInterval = 2
 const kFirstDelay = 500
 const kLongestDelay = 15_000
 // Without an event for this long the connection counts as lost.
@@ -115,8 +117,8 @@ export class Watch {
     signal.addEventListener('abort', end)
     let silence = setTimeout(end, kSilence)
     try {
-      const query = model ? `?model=${encodeURIComponent(model)}` : ''
-      const answer = await this.request(`statistics/stream${query}`, { signal: attempt.signal })
+      const which = model ? `&model=${model}` : ''
+      const answer = await this.request(`statistics/stream?interval=${kInterval}${which}`, { signal: attempt.signal })
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
       const events = new EventReader()
       for (;;) {

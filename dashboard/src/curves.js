@@ -64,7 +64,12 @@ export class Curves {
       readColours()
       this.redraw()
     })
-    parent.append(...Object.values(this.charts).map(({ node }) => node))
+    const charts = Object.values(this.charts)
+    parent.append(...charts.map(({ node }) => node))
+    const sight = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) charts.find(({ node }) => node === target).see(isIntersecting)
+    })
+    for (const { node } of charts) sight.observe(node)
   }
 
   #make() {

@@ -86,7 +86,8 @@ class Page {
     this.models.update(this.store)
     for (const part of this.parts) part.update(this.store)
     this.checkpoints.update(this.store, { path: this.#path, url: this.models.url })
-    this.curves.update()
+    if (this.points !== this.store.points) this.curves.update()
+    this.points = this.store.points
     this.#warn(this.models.trouble(this.store))
     this.#title()
   }

@@ -15,10 +15,14 @@ export class Store {
     this.statistics = undefined
     this.checkpoints = undefined
     this.history = { time: [] }
+    this.points = (this.points ?? 0) + 1
     this.rates = {}
   }
 
-  /** Takes a feed; "restarted" when it is of another run of the server than the one before, else undefined. */
+  /**
+   * Takes a feed; "restarted" when it is of another run of the server than the one before, else undefined. `points` is
+   * another number whenever the history changed.
+   */
   apply(feed) {
     const restarted = this.id !== undefined && this.id !== feed.id
     if (restarted) this.clear()
@@ -32,7 +36,8 @@ export class Store {
   }
 
   #remember(history) {
-    if (!history?.time) return
+    if (!history?.time || (history.time.length === 0 && !history.reset)) return
+    ++this.points
     this.interval = history.interval ?? this.interval
     const { time } = history
     const columns = Object.keys(history).filter((name) => Array.isArray(history[name]))

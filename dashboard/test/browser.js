@@ -72,10 +72,15 @@ export async function assertAccessible(page, what) {
   assert.deepEqual(found, [], `accessible: ${what}`)
 }
 
-/** Keeps a picture in the folder that SHUMAI_SCREENSHOTS names, if any. */
-export async function keepPicture(page, name, options = {}) {
+/** Keeps a picture of all of the page in the folder that SHUMAI_SCREENSHOTS names, if any. */
+export async function keepPicture(page, name) {
   const folder = process.env.SHUMAI_SCREENSHOTS
   if (!folder) return
   mkdirSync(folder, { recursive: true })
-  await page.screenshot({ path: path.join(folder, `${name}.png`), ...options })
+  const { width, height } = page.viewportSize()
+  // What is out of sight isn't drawn.
+  await page.setViewportSize({ width, height: await page.evaluate(() => document.documentElement.scrollHeight) })
+  await until(page, () => [...document.querySelectorAll('.plot:not([hidden])')].every((plot) => plot.firstChild))
+  await page.screenshot({ path: path.join(folder, `${name}.png`) })
+  await page.setViewportSize({ width, height })
 }

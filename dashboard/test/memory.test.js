@@ -12,7 +12,7 @@ test('an hour of events leaves no memory, nodes or listeners behind', async (t) 
   defer(t, () => browser.close())
   const mock = await new Mock({ points: 1, models: someModels, checkpoints: someCheckpoints(1_763_900_000) }).start()
   defer(t, () => mock.stop())
-  const page = await open(t, browser, mock.url)
+  const page = await open(t, browser, mock.url, { viewport: { width: 1000, height: 420 } })
   await isLive(page)
   let sent = 0
   const send = async (events) => {

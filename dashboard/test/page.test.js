@@ -294,7 +294,7 @@ test('nothing serious is in the way of anyone, in light and in dark', async (t) 
     const page = await open(t, browser, mock.url, { colorScheme })
     await isLive(page)
     await assertAccessible(page, colorScheme)
-    await keepPicture(page, `mock-${colorScheme}`, { fullPage: true })
+    await keepPicture(page, `mock-${colorScheme}`)
   }
 })
 
@@ -306,7 +306,7 @@ test('a phone shows all of it without scrolling sideways', async (t) => {
   await isLive(page)
   assert.deepEqual(await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]), [360, 360])
   assert.equal(await page.getByRole('row').count(), 31 + 5 + 4, 'tables are tables for those who hear them')
-  await keepPicture(page, 'mock-phone', { fullPage: true })
+  await keepPicture(page, 'mock-phone')
   await page.getByRole('button', { name: 'Roll back to version 120' }).tap()
   await page.getByRole('dialog').waitFor()
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360)

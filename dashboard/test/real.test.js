@@ -38,7 +38,7 @@ for (const token of [undefined, kToken]) {
   test(`digits are learned before one's eyes, and rolled back, ${how} a token`, async (t) => {
     // Pages go before the processes that they look at.
     defer(t, () => {})
-    const { url, trainer } = await trainDigits(t, { token })
+    const { url, trainer } = await trainDigits(t, { token, pace: 100 })
     const page = await open(t, browser, url, { expected: [kRefused] })
     if (token) await enter(page)
     await isLive(page)
@@ -50,7 +50,7 @@ for (const token of [undefined, kToken]) {
     await page.locator('figure', { hasText: 'Loss' }).locator('canvas').first().waitFor()
     await page.getByRole('button', { name: /^Roll back/ }).nth(1).waitFor()
     await assertAccessible(page, 'of a server that learns')
-    await keepPicture(page, `digits-${how}-token`, { fullPage: true })
+    await keepPicture(page, `digits-${how}-token`)
 
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /^Download checkpoint/ }).first().click()])
     const file = await readFile(await download.path())
@@ -64,7 +64,7 @@ for (const token of [undefined, kToken]) {
     await aboveStep(page, reported.step + 5)
     assert.ok(trainer.running, trainer.output)
     assert.equal(page.url(), url)
-    await keepPicture(page, `rolled-back-${how}-token`, { fullPage: true })
+    await keepPicture(page, `rolled-back-${how}-token`)
   })
 }
 
@@ -79,7 +79,7 @@ test('the models behind a composed server are followed, and missed when they go'
   await isLive(page)
   const states = page.locator('#tree .condition')
   await until(page, () => document.querySelectorAll('#tree [data-state=up]').length === 2)
-  await keepPicture(page, 'composed', { fullPage: true })
+  await keepPicture(page, 'composed')
   await page.locator('#tree').getByRole('link').first().click()
   await page.locator('#breadcrumb').getByText(/^Model 0, /).waitFor()
   await isLive(page)
@@ -88,7 +88,7 @@ test('the models behind a composed server are followed, and missed when they go'
   await until(page, (least) => Number(document.querySelectorAll('#summary dd:not(.note)')[1].textContent.replaceAll(',', '')) > least, before)
   await page.getByText("A model's checkpoints are on the dashboard of its own server").waitFor()
   await assertAccessible(page, 'of a model that is followed')
-  await keepPicture(page, 'composed-model-0', { fullPage: true })
+  await keepPicture(page, 'composed-model-0')
 
   await page.getByRole('link', { name: 'This server' }).click()
   await states.first().waitFor()
@@ -96,7 +96,7 @@ test('the models behind a composed server are followed, and missed when they go'
   b.program.child.kill('SIGKILL')
   await page.locator('#tree [data-state=down]').waitFor()
   await page.getByText(/Model 1 \(.*\) is down\./).waitFor()
-  await keepPicture(page, 'composed-down', { fullPage: true })
+  await keepPicture(page, 'composed-down')
   await page.goto(`${composed.url}/#model=1`)
   await page.getByText(/Model 1 can't be followed: /).waitFor()
 })

@@ -12,6 +12,16 @@ test('history that is not a reset is appended', () => {
   assert.deepEqual(store.history, { time: [9, 10, 11], loss: [2, 1, 0.5] })
 })
 
+test('points tells whether there is something new to draw', () => {
+  const store = new Store()
+  store.apply(feed())
+  const { points } = store
+  store.apply(feed({ time: 11, history: more([], { loss: [] }) }))
+  assert.equal(store.points, points)
+  store.apply(feed({ time: 12, history: more([12], { loss: [1] }) }))
+  assert.notEqual(store.points, points)
+})
+
 test('a reset replaces what was there, and its interval', () => {
   const store = new Store()
   store.apply(feed())
