@@ -36,10 +36,11 @@ async function watch(session, browser, program, length) {
     return { time: processInfo.filter(({ type }) => type === 'renderer').reduce((sum, { cpuTime }) => sum + cpuTime, 0), at: performance.now() / 1000 }
   }
   await wait(Math.min(30, length / 4) * 1000)
-  const before = [usage(program), await renderer(), await measure(session)]
+  const held = await measure(session)
+  const before = [usage(program), await renderer()]
   await wait(length * 1000)
   const after = [usage(program), await renderer(), await measure(session)]
-  return { server: share(before[0], after[0]), page: share(before[1], after[1]), resident: [before[0].resident, after[0].resident], heap: [before[2].heap, after[2].heap], nodes: [before[2].nodes, after[2].nodes] }
+  return { server: share(before[0], after[0]), page: share(before[1], after[1]), resident: [before[0].resident, after[0].resident], heap: [held.heap, after[2].heap], nodes: [held.nodes, after[2].nodes] }
 }
 
 async function main(t) {
