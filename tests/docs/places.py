@@ -32,7 +32,7 @@ class Places:
         self.folder = folder
         self.first = free_ports()
         self.texts = [("models.example:3000", "localhost:3000"), ("models.example/", "localhost:3000/"),
-                      ("'models.example'", "'localhost:3000'"), ("/path/to/shumai", str(ROOT)), ("/shared/", f"{folder}/shared/"),
+                      ("'models.example'", "'localhost:3000'"), ("/path/to/shumai", str(ROOT)), ("./dev shumai ", "shumai "), ("/shared/", f"{folder}/shared/"),
                       ("/etc/shumai", f"{folder}/etc/shumai")]
         self.texts += [(f"localhost:{FIRST + n}", f"localhost:{self.first + n}") for n in range(COUNT)]
 
