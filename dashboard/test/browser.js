@@ -26,6 +26,9 @@ export function defer(t, end) {
   return ends.get(t)
 }
 
+/** For those that only know `t.after`. */
+export const deferring = (t) => ({ after: (end) => defer(t, end) })
+
 export const launch = () =>
   chromium.launch({
     executablePath: process.env.SHUMAI_CHROMIUM ?? '/usr/bin/chromium',

@@ -1,7 +1,7 @@
 // cost.js SECONDS: what a dashboard that is left open costs a server that trains, and the machine that shows it.
 import { readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
-import { isLive, launch, open } from './browser.js'
+import { defer, isLive, launch, open } from './browser.js'
 import { trainDigits } from './digits.js'
 import { measure } from './measure.js'
 
@@ -44,15 +44,15 @@ async function watch(session, browser, program, length) {
 }
 
 async function main(t) {
-  const { server, trainer, url } = await trainDigits(t, { pace: kStepsPerSecond })
+  const { server, trainers, url } = await trainDigits(t, { pace: kStepsPerSecond })
   const chromium = await launch()
-  t.after(() => chromium.close())
+  defer(t, () => chromium.close())
   await wait(10_000)
   const first = await shareWhile(server, around)
   const page = await open(t, chromium, url)
   await isLive(page)
   const seen = await watch(await page.context().newCDPSession(page), await chromium.newBrowserCDPSession(), server, seconds)
-  trainer.child.kill('SIGKILL')
+  trainers[0].child.kill('SIGKILL')
   const idleSeen = await shareWhile(server, around)
   await page.close()
   const idle = await shareWhile(server, around)

@@ -1,9 +1,10 @@
 // A served network that learns digits: what the dashboard is looked at with.
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startServer } from '../../js/test/apps.js'
 import { Program, temporaryFolder } from '../../js/test/common.js'
+import { deferring } from './browser.js'
 
 export const bin = process.env.SHUMAI_BIN_DIR ?? fileURLToPath(new URL('../../build/test/bin', import.meta.url))
 
@@ -17,18 +18,18 @@ const model = {
   ],
 }
 
-/** {server, trainer, feed, url}: processes that end with `t`, and write a checkpoint twice a second. */
-export async function trainDigits(t, { token, pace } = {}) {
+/** {server, trainers, url}: processes that end with `t`; a checkpoint is written twice a second. */
+export async function trainDigits(test, { token, pace, trainers = 1 } = {}) {
+  const t = deferring(test)
   const folder = temporaryFolder(t)
   const file = path.join(folder, 'model.json')
-  mkdirSync(path.join(folder, 'weights'))
   writeFileSync(file, JSON.stringify(model))
   const env = { SHUMAI_TOKEN: token }
-  const { program: feed, url: feedUrl } = await startServer(t, `${bin}/digits_feed`, ['--port', '0'])
+  const feed = await startServer(t, `${bin}/digits_feed`, ['--port', '0'])
   const options = ['--port', '0', '--seed', '1', '--lr', '0.003', '--interval', '0.5', '--keep', '20']
   const server = new Program(t, `${bin}/shumai`, ['serve', file, '--checkpoint', path.join(folder, 'weights'), ...options], { env })
   const [, url] = await server.find(/^serving .* at (\S+)$/m)
   const script = fileURLToPath(new URL('trainer.js', import.meta.url))
-  const trainer = new Program(t, process.execPath, [script, url, feedUrl, ...(pace ? [String(pace)] : [])], { env })
-  return { server, trainer, feed, url: `${url}/` }
+  const train = () => new Program(t, process.execPath, [script, url, feed.url, ...(pace ? [String(pace)] : [])], { env })
+  return { server, trainers: Array.from({ length: trainers }, train), url: `${url}/` }
 }

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { makeApp, startServer } from '../../js/test/apps.js'
 import { Program } from '../../js/test/common.js'
-import { assertAccessible, defer, isLive, keepPicture, launch, open, until } from './browser.js'
+import { assertAccessible, deferring, isLive, keepPicture, launch, open, until } from './browser.js'
 import { trainDigits } from './digits.js'
 
 let browser
@@ -36,9 +36,7 @@ async function rollBackToOldest(page) {
 for (const token of [undefined, kToken]) {
   const how = token ? 'with' : 'without'
   test(`digits are learned before one's eyes, and rolled back, ${how} a token`, async (t) => {
-    // Pages go before the processes that they look at.
-    defer(t, () => {})
-    const { url, trainer } = await trainDigits(t, { token, pace: 100 })
+    const { url, trainers } = await trainDigits(t, { token, pace: 100 })
     const page = await open(t, browser, url, { expected: [kRefused] })
     if (token) await enter(page)
     await isLive(page)
@@ -62,19 +60,19 @@ for (const token of [undefined, kToken]) {
     const { weights, loss: reported } = await (await fetch(new URL('statistics', url), { headers })).json()
     assert.equal(weights.restored, 1)
     await aboveStep(page, reported.step + 5)
-    assert.ok(trainer.running, trainer.output)
+    assert.ok(trainers[0].running, trainers[0].output)
     assert.equal(page.url(), url)
     await keepPicture(page, `rolled-back-${how}-token`)
   })
 }
 
 test('the models behind a composed server are followed, and missed when they go', async (t) => {
-  defer(t, () => {})
-  const app = makeApp(t)
-  const start = (name, args) => startServer(t, process.execPath, [`${app}/distributed/${name}.js`, ...args, '--port', '0'], { cwd: app })
+  const owner = deferring(t)
+  const app = makeApp(owner)
+  const start = (name, args) => startServer(owner, process.execPath, [`${app}/distributed/${name}.js`, ...args, '--port', '0'], { cwd: app })
   const [a, b] = await Promise.all([start('model_a', []), start('model_b', [])])
   const composed = await start('composed', [a.url, b.url])
-  const data = new Program(t, process.execPath, [`${app}/distributed/data.js`, composed.url, '--steps', '1000000'], { cwd: app })
+  const data = new Program(owner, process.execPath, [`${app}/distributed/data.js`, composed.url, '--steps', '1000000'], { cwd: app })
   const page = await open(t, browser, `${composed.url}/`, { expected: [kRefused] })
   await isLive(page)
   const states = page.locator('#tree .condition')
