@@ -56,6 +56,8 @@ export interface GradContext {
   forward_output: Tensor
   forward_inputs: Tensor[]
   backward_output_index: number
+  /** What backward was called on. */
+  root: Tensor
 }
 /** May return the gradient of the input, or one for each of several. */
 export type GradFn = (grad: GradContext) => void | null | Tensor | (Tensor | null)[] | Promise<void | null | Tensor | (Tensor | null)[]>

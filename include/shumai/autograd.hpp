@@ -17,6 +17,7 @@ struct GradContext {
   Tensor grad_in;              // the gradient of the output
   Tensor output;               // what forward gave, without its graph
   std::vector<Tensor> inputs;  // what forward took, without their graphs
+  Tensor root = {};            // what backward_async was called on, without its graph; undefined for backward
 };
 
 namespace detail {

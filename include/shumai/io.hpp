@@ -1,6 +1,7 @@
 #pragma once
 
 #include <any>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -428,6 +429,10 @@ struct RemoteModelOptions {
   // has failed for good. What it returns takes the place of the answer; it may
   // throw itself.
   sm::detail::FrameSafe<std::function<Tensor(const Error&)>> error_handler = {};
+  // The server is told the loss with each gradient, for its dashboard: the value
+  // of the tensor that backward_async() was called on, when it has one element,
+  // and how many gradients this RemoteModel has sent.
+  bool report_loss = false;
   // As in FetchOptions.
   Wire wire = Wire::kSafetensors;
   Compression compress = Compression::kNone;
@@ -453,6 +458,7 @@ class RemoteModel {
   std::string token_, backward_token_;
   std::chrono::milliseconds timeout_, retry_for_;
   std::function<Tensor(const Error&)> error_handler_;
+  std::shared_ptr<std::atomic<uint64_t>> steps_;  // null: the loss isn't told
   Wire wire_;
   Compression compress_;
   std::string id_;

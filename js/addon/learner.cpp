@@ -82,11 +82,17 @@ std::function<void(io::CheckpointOptions::StateAnswer)> state_asker(std::shared_
   };
 }
 
-std::function<void(const Tensors&)> state_loader(napi_env env, napi_value load) {
+std::function<void(const Tensors&)> state_loader(napi_env env, uint32_t server, std::weak_ptr<const napi_value> load) {
   return [=](const Tensors& saved) {
     napi_value kind, data, result;
     from_content(env, saved, &kind, &data);
-    check(env, napi_call_function(env, undefined(env), load, 1, &data, &result));
+    if (const auto now = load.lock()) {
+      check(env, napi_call_function(env, undefined(env), *now, 1, &data, &result));
+      return;
+    }
+    const napi_value told = call_back(env, "loadState", {integer(env, server), data});
+    if (const napi_value message = at(env, told, 1); !missing(env, message))
+      throw Error(ErrorCode::kInternal, to_text(env, message, "message"));
   };
 }
 

@@ -38,8 +38,9 @@ std::function<void(io::CheckpointOptions::StateAnswer)> state_asker(std::shared_
 // ReplicaOptions::run on JavaScript's thread.
 std::function<void(std::function<void()>)> runner(std::shared_ptr<Mailbox> mailbox, uint32_t server);
 
-// CheckpointOptions::load_state that calls `load` with [[name, handle], ...].
-// For use within the call from JavaScript that `load` came with.
-std::function<void(const Tensors&)> state_loader(napi_env env, napi_value load);
+// CheckpointOptions::load_state that gives JavaScript [[name, handle], ...], on its thread.
+// While the server is being started, and JavaScript doesn't know its number, `load` is
+// the function to call.
+std::function<void(const Tensors&)> state_loader(napi_env env, uint32_t server, std::weak_ptr<const napi_value> load);
 
 }  // namespace sm::js

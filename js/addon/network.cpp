@@ -24,7 +24,7 @@ Tensor for_sending(const Tensor& tensor, bool with_graph_mark) {
   return alias;
 }
 
-// setCallbacks({fetched, requested, dropped, tellStatistics, tellState})
+// setCallbacks({fetched, requested, dropped, askStatistics, tellState, loadState})
 napi_value set_callbacks(const Arguments& arguments) {
   check(arguments.env(), napi_create_reference(arguments.env(), arguments[0], 1, &network(arguments.env()).callbacks));
   return undefined(arguments.env());

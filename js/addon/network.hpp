@@ -102,7 +102,7 @@ struct Network {
   void end_server(uint32_t id);
 
   std::shared_ptr<Mailbox> mailbox;
-  napi_ref callbacks = nullptr;         // {fetched, requested, dropped, askStatistics, tellState}
+  napi_ref callbacks = nullptr;         // {fetched, requested, dropped, askStatistics, tellState, loadState}
   std::unique_ptr<io::EventLoop> loop;  // of the client; made at the first fetch
   std::unordered_map<uint32_t, std::shared_ptr<boost::asio::cancellation_signal>> fetching;
   uint32_t last_fetch = 0;

@@ -55,6 +55,7 @@ napi_value start_server(const Arguments& arguments) {
   const napi_env env = arguments.env();
   Network& mine = network(env);
   const uint32_t id = ++mine.last_server;
+  const auto load = std::make_shared<const napi_value>(arguments[3]);
   ScriptServer own;
   own.gate = std::make_shared<Gate>();
   io::Routes routes;
@@ -66,7 +67,7 @@ napi_value start_server(const Arguments& arguments) {
   if (!missing(env, arguments[2])) {
     own.learner = std::make_unique<Learner>(to_tensors(env, arguments[2]));
     options.checkpoint.ask_state = state_asker(mine.mailbox, id, own.gate);
-    options.checkpoint.load_state = state_loader(env, arguments[3]);
+    options.checkpoint.load_state = state_loader(env, id, load);
     options.checkpoint.run = runner(mine.mailbox, id);
   }
   if (!missing(env, arguments[4])) {

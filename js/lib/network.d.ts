@@ -70,6 +70,11 @@ export interface RemoteModelOptions extends Omit<FetchOptions, 'grad_fn'> {
   backwardToken?: string
   /** Called instead of throwing when a request fails for good. */
   errorHandler?: (error: Error) => unknown
+  /**
+   * The server is told the loss with each gradient, for its dashboard: the value of the tensor that backward() was
+   * called on, when it has one element, and how many gradients were sent. Default false.
+   */
+  reportLoss?: boolean
 }
 /**
  * A model behind a server as a function: `await model(x)`, then `await loss.backward()`.

@@ -8,11 +8,12 @@ import { Tensor, wrap } from './tensor.js'
 const isForgotten = (error) => error?.code === 'gone' || error?.code === 'stale'
 
 /** Sends the gradient, after another forward when the server has forgotten the one that it belongs to. */
-async function sendBack(call, gradient) {
+async function sendBack(call, gradient, headers) {
+  const back = { ...call.back, headers: { ...call.back.headers, ...headers } }
   const giveUp = performance.now() + call.back.retryFor
   for (;;) {
     try {
-      return await tfetch(call.backwardUrl, gradient, call.back)
+      return await tfetch(call.backwardUrl, gradient, back)
     } catch (error) {
       // Then only the answer is lost, which nobody needs.
       if (error?.code === 'already_done' && !call.wantsGradient) return undefined
@@ -39,7 +40,7 @@ const routeUrl = (url, route) => `${/^unix:(?!.*:\/)(?!.*:$)/.test(url) ? `${url
  */
 export function remote_model(url, settings = {}) {
   // The original took the second URL as it is.
-  const { backwardUrl, backwardToken, errorHandler, ...given } = typeof settings === 'string' ? { backwardUrl: settings } : settings
+  const { backwardUrl, backwardToken, errorHandler, reportLoss, ...given } = typeof settings === 'string' ? { backwardUrl: settings } : settings
   const options = { retryFor: 60000, ...given }
   const urls = { forwardUrl: backwardUrl ? url : routeUrl(url, 'forward'), backwardUrl: backwardUrl ?? routeUrl(url, 'optimize') }
   // A token is for the server that it was given for.
@@ -53,6 +54,8 @@ export function remote_model(url, settings = {}) {
       return await errorHandler(error)
     }
   }
+  let steps = 0
+  const reportOf = (root) => (reportLoss && root.elements === 1 ? { 'Shumai-Loss': root.valueOf(), 'Shumai-Step': ++steps } : {})
   return (input, perCall = {}) =>
     guarded(() => {
       if (!(input instanceof Tensor)) throw new ShumaiError(`remote_model: expected a tensor, got ${input === null ? 'null' : typeof input}`)
@@ -63,6 +66,6 @@ export function remote_model(url, settings = {}) {
       // A tidy around the forward must not dispose of what a later backward may need.
       const back = { ...options, token: backwardToken ?? (shared ? forward.token : undefined) }
       const call = { ...urls, wantsGradient, forward, back, input: tidyExclude(() => input.detach()) }
-      return tfetch(urls.forwardUrl, input, { ...forward, grad_fn: (grad) => guarded(() => sendBack(call, grad.grad_in)) })
+      return tfetch(urls.forwardUrl, input, { ...forward, grad_fn: (grad) => guarded(() => sendBack(call, grad.grad_in, reportOf(grad.root))) })
     })
 }

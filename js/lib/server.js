@@ -103,8 +103,9 @@ function tell(ask) {
   }
 }
 const tellState = (server) => tell(() => servers.get(server)?.learner.state())
+const loadState = (server, entries) => tell(() => servers.get(server)?.learner.load(entries))
 
-native.setCallbacks({ fetched, requested, dropped, askStatistics, tellState })
+native.setCallbacks({ fetched, requested, dropped, askStatistics, tellState, loadState })
 
 /** A running server. */
 export class Server {

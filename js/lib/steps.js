@@ -57,25 +57,25 @@ function gradientsIn(all, count, token) {
 
 async function awaitPass(root, pass) {
   const steps = root.__steps ?? new Map()
-  await runReady(pass, steps)
+  await runReady(pass, steps, root)
   prepare()
   return toGradients(native.finishPass(pass))
 }
 
 // Starts every step that is ready, all at once, and goes on with what each one makes ready.
-async function runReady(pass, steps) {
+async function runReady(pass, steps, root) {
   const running = []
   for (;;) {
     prepare()
     const step = withSteps(steps, () => native.nextStep(pass))
     if (step === undefined) break
-    running.push(runStep(pass, steps, step))
+    running.push(runStep(pass, steps, root, step))
   }
   const failed = (await Promise.allSettled(running)).find(({ status }) => status === 'rejected')
   if (failed) throw failed.reason
 }
 
-async function runStep(pass, steps, [node, number, gradient, output, inputs]) {
+async function runStep(pass, steps, root, [node, number, gradient, output, inputs]) {
   const grad_in = gradient === 0 ? null : wrap(gradient)
   const forward_output = wrap(output)
   const forward_inputs = inputs.map(wrap)
@@ -83,13 +83,13 @@ async function runStep(pass, steps, [node, number, gradient, output, inputs]) {
   if (grad_in) {
     const gradFn = steps.get(number)
     if (!gradFn) throw new ShumaiError('backward: a gradient function of this graph is gone', 'internal', 500)
-    result = await gradFn({ grad_in, backward_input: grad_in, forward_output, forward_inputs, backward_output_index: 0 })
+    result = await gradFn({ grad_in, backward_input: grad_in, forward_output, forward_inputs, backward_output_index: 0, root })
   }
   const gradients = result === undefined || result === null ? [] : Array.isArray(result) ? result : [result]
   for (const item of gradients)
     if (item !== null && item !== undefined && !(item instanceof Tensor)) throw new ShumaiError(`grad_fn: expected a tensor or nothing, got ${typeof item}`)
   native.finishStep(pass, node, gradients.map((item) => item?.__handle ?? 0))
-  await runReady(pass, steps)
+  await runReady(pass, steps, root)
 }
 
 const AsyncFunction = (async () => {}).constructor

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import time
+from collections import deque
 from dataclasses import replace
-from typing import Mapping, Optional
+from typing import Deque, Dict, Mapping, Optional
 
 from numpy.typing import ArrayLike
 
@@ -51,14 +53,15 @@ class Step:
         self.ticket = answer.ticket
         return _one(answer, self._routes.forward)
 
-    def backward(self, gradient: Part) -> Optional[Part]:
+    def backward(self, gradient: Part, headers: Optional[Mapping[str, str]] = None) -> Optional[Part]:
         """Takes the step, after another forward where the server forgot the first; gives the gradient of the input."""
         if self._input is None:
             raise RuntimeError("backward: the step was taken; a remote model has one backward for each forward")
         give_up = time.monotonic() + self._routes.options.retry_for
         while True:
             try:
-                answer = fetch(self._routes.backward, [gradient], self._routes.backward_options, ticket=self.ticket)
+                answer = fetch(self._routes.backward, [gradient], self._routes.backward_options, ticket=self.ticket,
+                               headers=headers)
                 break
             except ShumaiError as error:
                 if error.code == "already_done" and not self._wants_gradient:
@@ -74,6 +77,27 @@ class Step:
                     f"forward was repeated, expected {list(gradient.shape)}")
         self._input = None
         return None if answer.parts is None else _one(answer, self._routes.backward)
+
+
+class Report:
+    """What a client last said of its loss, for the next gradient. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._last: Deque[Dict[str, str]] = deque(maxlen=1)  # which can be copied, unlike a lock
+
+    def set(self, loss: float, step: Optional[int]) -> None:
+        headers = {"Shumai-Loss": repr(float(loss))}
+        if step is not None:
+            if operator.index(step) < 0:
+                raise ValueError(f"report: step must be 0 or more, got {step}")
+            headers["Shumai-Step"] = str(operator.index(step))
+        self._last.append(headers)
+
+    def take(self) -> Dict[str, str]:
+        try:
+            return self._last.popleft()
+        except IndexError:
+            return {}
 
 
 def _one(answer: Answer, url: str) -> Part:
@@ -93,6 +117,11 @@ class RemoteModel:
     def __init__(self, routes: Routes, input_gradient: bool) -> None:
         self._routes = routes
         self._input_gradient = input_gradient
+        self._report = Report()
+
+    def report(self, loss: float, step: Optional[int] = None) -> None:
+        """Has the next gradient tell the server the loss, and at which step, for its dashboard."""
+        self._report.set(loss, step)
 
     def __call__(self, input: ArrayLike) -> Array:
         """The model's answer for `input`, which may be changed afterwards: a copy is kept until the backward."""
@@ -100,7 +129,7 @@ class RemoteModel:
         output = from_part(step.forward())
 
         def backward(gradient: Array) -> Optional[Array]:
-            part = step.backward(to_part(gradient))
+            part = step.backward(to_part(gradient), self._report.take())
             return None if part is None else from_part(part)
 
         output._backward = backward

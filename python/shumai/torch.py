@@ -15,7 +15,7 @@ from ._array import GradContext, from_answer, from_part, gradient_ticket
 from ._connection import TlsOption
 from ._fetch import check_one, ticket_of
 from ._fetch import tfetch as tfetch
-from ._model import Routes, Step
+from ._model import Report, Routes, Step
 from ._requests import Options, fetch
 from ._safetensors import Part
 
@@ -142,6 +142,14 @@ class RemoteModel(torch.nn.Module):
     def __init__(self, routes: Routes) -> None:
         super().__init__()
         self._routes = routes
+        self._report = Report()
+
+    def report(self, loss: float, step: Optional[int] = None) -> None:
+        """Has the next gradient tell the server the loss, and at which step, for its dashboard.
+
+        Call it before ``loss.backward()``: ``model.report(loss.item(), step)``.
+        """
+        self._report.set(loss, step)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The model's answer, on the device of `input`; the gradient has the dtype and the device of `input`.
@@ -157,7 +165,7 @@ class RemoteModel(torch.nn.Module):
             return answer.to(input.device)
 
         def backward(gradient: torch.Tensor) -> Optional[torch.Tensor]:
-            part = step.backward(_to_part(gradient))
+            part = step.backward(_to_part(gradient), self._report.take())
             return None if part is None else _from_part(part)
 
         return _Remote.apply((answer.to(input.device),), backward, _anchor(), input)

@@ -1,10 +1,12 @@
 """Models of real servers, trained with NumPy alone."""
 
+import json
 import random
 import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +14,11 @@ import numpy as np
 import shumai
 
 from .servers import BIN, Server, TrainingServer, fast_directory, poll_until, seed_server
+
+
+def statistics_of(url):
+    with urllib.request.urlopen(url + "/statistics") as answer:
+        return json.load(answer)
 
 
 def weights_of(url):
@@ -71,6 +78,27 @@ class Seed(unittest.TestCase):
             return step
 
         self.check(step_with)
+
+
+class Reported(unittest.TestCase):
+    def test_the_next_gradient_tells_the_loss(self):
+        with TrainingServer("--model", "line", "--size", "1") as server:
+            model = shumai.remote_model(server.url)
+            for step, loss in enumerate([0.5, 0.25]):
+                y = model(np.ones((1, 1)))
+                model.report(loss, step)
+                model.backward(y, np.ones(y.shape))
+                told = statistics_of(server.url)["loss"]
+                self.assertEqual((told["last"], told["step"], told["reports"]), (loss, step, step + 1))
+            y = model(np.ones((1, 1)))
+            model.backward(y, np.ones(y.shape))
+            self.assertEqual(statistics_of(server.url)["loss"]["reports"], 2)
+
+    def test_a_report_is_checked(self):
+        model = shumai.remote_model("localhost:1")
+        for loss, step, error in (("low", None, ValueError), (1.0, -1, ValueError), (1.0, 0.5, TypeError)):
+            with self.assertRaises(error):
+                model.report(loss, step)
 
 
 class Pipelined(unittest.TestCase):

@@ -17,8 +17,11 @@ namespace asio = boost::asio;
 // Awaits the branches that cross the network while it goes on with the rest.
 class AsyncWalk {
  public:
-  AsyncWalk(Walk& walk, asio::any_io_executor executor)
-      : walk_(walk), executor_(executor), wake_(executor, asio::steady_timer::time_point::max()) {}
+  AsyncWalk(Walk& walk, Tensor root, asio::any_io_executor executor)
+      : walk_(walk),
+        root_(std::move(root)),
+        executor_(executor),
+        wake_(executor, asio::steady_timer::time_point::max()) {}
 
   Task<> run() {
     // Branches refer to this frame, so it stays until the last one has ended.
@@ -50,7 +53,7 @@ class AsyncWalk {
       return walk_.finish(node, nothing);
     }
     ++running_;
-    asio::co_spawn(executor_, static_cast<FunctionNode*>(node)->backward_async(incoming),
+    asio::co_spawn(executor_, static_cast<FunctionNode*>(node)->backward_async(incoming, root_),
                    [this, node](std::exception_ptr error, std::vector<Tensor> gradients) {
                      --running_;
                      advanced_ = true;
@@ -63,6 +66,7 @@ class AsyncWalk {
   }
 
   Walk& walk_;
+  const Tensor root_;
   asio::any_io_executor executor_;
   asio::steady_timer wake_;
   int running_ = 0;
@@ -73,7 +77,7 @@ class AsyncWalk {
 // Takes the root by value: a task may outlive the handle that made it.
 Task<Gradients> backward_from(Tensor root, Tensor jacobian, BackwardOptions options) {
   Walk walk(root, jacobian, options);
-  AsyncWalk branches(walk, co_await asio::this_coro::executor);
+  AsyncWalk branches(walk, make_alias(root), co_await asio::this_coro::executor);
   co_await branches.run();
   co_return walk.result();
 }

@@ -12,8 +12,8 @@ FunctionNode::FunctionNode(const Tensor& value, const std::vector<Tensor>& input
   }
 }
 
-GradContext FunctionNode::context(const Tensor& gradient) const {
-  return {tagged_gradient(gradient, tag), output_, inputs_};
+GradContext FunctionNode::context(const Tensor& gradient, const Tensor& root) const {
+  return {tagged_gradient(gradient, tag), output_, inputs_, root};
 }
 
 std::vector<Tensor> FunctionNode::checked(std::vector<Tensor> gradients) const {
@@ -30,13 +30,13 @@ std::vector<Tensor> FunctionNode::checked(std::vector<Tensor> gradients) const {
 }
 
 void FunctionNode::backward(const Tensor& gradient, std::span<Tensor> input_gradients) {
-  std::vector<Tensor> gradients = checked(function_.sync()(context(gradient)));
+  std::vector<Tensor> gradients = checked(function_.sync()(context(gradient, {})));
   std::move(gradients.begin(), gradients.end(), input_gradients.begin());
 }
 
-Task<std::vector<Tensor>> FunctionNode::backward_async(Tensor gradient) {
+Task<std::vector<Tensor>> FunctionNode::backward_async(Tensor gradient, Tensor root) {
   const util::Ref<Node> alive(this);
-  std::vector<Tensor> gradients = co_await function_.async()(context(gradient));
+  std::vector<Tensor> gradients = co_await function_.async()(context(gradient, root));
   co_return checked(std::move(gradients));
 }
 

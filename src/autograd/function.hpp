@@ -20,13 +20,13 @@ class FunctionNode final : public Node {
 
   void backward(const Tensor& gradient, std::span<Tensor> input_gradients) override;
   void visit_saved(const std::function<void(TensorImpl&)>& visit) const override;
-  // What to await instead when is_async().
-  Task<std::vector<Tensor>> backward_async(Tensor gradient);
+  // What to await instead when is_async(), in a pass that began at `root`.
+  Task<std::vector<Tensor>> backward_async(Tensor gradient, Tensor root);
 
   std::shared_ptr<const TicketTag> tag;
 
  private:
-  GradContext context(const Tensor& gradient) const;
+  GradContext context(const Tensor& gradient, const Tensor& root) const;
   // One gradient per input, checked against its shape.
   std::vector<Tensor> checked(std::vector<Tensor> gradients) const;
   void release_saved() noexcept override;

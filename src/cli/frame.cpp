@@ -98,6 +98,42 @@ void add_weights(std::vector<std::string>& out, const Json& now, const Changes& 
   }
 }
 
+void add_learning(std::vector<std::string>& out, const Json& now) {
+  const Json& loss = at(now, {"loss"});
+  const Json& norm = at(now, {"gradient_norm"});
+  if (!loss.is_object() && !norm.is_number()) return;
+  std::string line = "training     ";
+  if (loss.is_object()) {
+    const Json& last = at(loss, {"last"});
+    line += last.is_number() ? fmt::format("loss {:.6g}", last.as_double()) : "loss isn't finite";
+    if (loss.contains("step")) line += fmt::format(" at step {:.0f}", number(loss, {"step"}));
+    if (norm.is_number()) line += ", ";
+  }
+  if (norm.is_number()) line += fmt::format("gradient norm {:.4g}", norm.as_double());
+  out.push_back(std::move(line));
+}
+
+// The servers that this one calls, and those that they call.
+void add_models(std::vector<std::string>& out, const Json& now, int depth) {
+  const Json& models = at(now, {"models"});
+  if (!models.is_array()) return;
+  if (depth == 0 && models.size() > 0) out.insert(out.end(), {"", "models"});
+  for (const Json& model : models.as_array()) {
+    const Json& statistics = at(model, {"statistics"});
+    std::string line =
+        fmt::format("{:{}}{}  {}", "", 2 + 2 * depth, at(model, {"url"}).dump(), at(model, {"state"}).dump());
+    std::erase(line, '"');
+    if (statistics.is_object())
+      line += fmt::format(", version {:.0f}, {:.0f} updates", number(statistics, {"weights", "version"}),
+                          number(statistics, {"weights", "updates"}));
+    if (const double failures = number(model, {"failures"}); failures > 0)
+      line += fmt::format(", {:.0f} of {:.0f} calls failed", failures, number(model, {"calls"}));
+    if (model.contains("error")) line += ": " + at(model, {"error"}).dump();
+    out.push_back(std::move(line));
+    if (statistics.is_object()) add_models(out, statistics, depth + 1);
+  }
+}
+
 void add_checkpoint(std::vector<std::string>& out, const Json& now) {
   const Json& checkpoint = at(now, {"checkpoint"});
   if (!checkpoint.is_object()) return;
@@ -122,9 +158,11 @@ std::vector<std::string> frame(const std::string& url, const Json& now, const Js
                             number(now, {"tickets", "minted"}), number(now, {"tickets", "done"}),
                             number(now, {"tickets", "expired"})));
   out.push_back(fmt::format("tensors      {}", bytes_text(number(now, {"tensor_bytes"}))));
+  add_learning(out, now);
   add_checkpoint(out, now);
   add_weights(out, now, changes);
   add_routes(out, now, changes);
+  add_models(out, now, 0);
   return out;
 }
 

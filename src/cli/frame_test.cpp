@@ -42,6 +42,19 @@ TEST(Frame, ARestartedServerBeginsAnew) {
   EXPECT_THAT(lines, Contains(HasSubstr("10         5.0         2     10.0 ms")));
 }
 
+TEST(Frame, TheTrainingAndTheServersThatAreCalled) {
+  const auto lines = frame("u", Json::parse(R"({"uptime_seconds": 1, "gradient_norm": 0.5,
+    "loss": {"last": 0.25, "step": 7, "reports": 3},
+    "models": [{"model": "0", "url": "http://a:1/", "state": "up", "calls": 9, "failures": 0,
+                "statistics": {"weights": {"version": 3, "updates": 2},
+                               "models": [{"model": "0", "url": "http://b:2/", "state": "down", "calls": 4,
+                                           "failures": 2, "error": "can't \u001b[31mconnect"}]}}]})"),
+                           {});
+  EXPECT_THAT(lines, Contains("training     loss 0.25 at step 7, gradient norm 0.5"));
+  EXPECT_THAT(lines, Contains("  http://a:1/  up, version 3, 2 updates"));
+  EXPECT_THAT(lines, Contains(R"(    http://b:2/  down, 2 of 4 calls failed: "can't \u001b[31mconnect")"));
+}
+
 TEST(Frame, WhatAServerDoesNotTellIsLeftOut) {
   const auto lines = frame("u", Json::parse(R"({"uptime_seconds": 1, "mine": [1]})"), {});
   EXPECT_THAT(lines, Not(Contains(HasSubstr("checkpoint"))));

@@ -119,6 +119,29 @@ TEST(Dashboard, AFeedTellsOfTheTraining) {
   EXPECT_GT((*seen)["updates"][(*seen)["loss"].size() - 1].as_double(), 0);
 }
 
+Task<> square_step(RemoteModel model) {
+  const Tensor input = tensor({2.f});
+  const Tensor output = co_await model(input);
+  co_await sum(output * output).backward_async();
+}
+
+TEST(Dashboard, ARemoteModelReportsTheLossWhenAsked) {
+  const Tensor weight = scalar(1.f).requires_grad(true);
+  const Server server = line(any_port(), weight);
+  const auto train = [&](const RemoteModel& model) {
+    run(square_step(model));
+    const Json statistics = server.statistics();
+    return statistics.contains("loss") ? statistics["loss"] : Json();
+  };
+  EXPECT_TRUE(train(remote_model(server.url())).is_null());
+  RemoteModelOptions reporting;
+  reporting.report_loss = true;
+  const RemoteModel model = remote_model(server.url(), reporting);
+  // The first step took the weight to 1 - 0.1 * 8.
+  EXPECT_NEAR(train(model)["last"].as_double(), 0.16, 1e-5);
+  EXPECT_EQ(train(model)["step"].as_int64(), 2);
+}
+
 TEST(Dashboard, AReportThatIsNoNumberIsRefusedAndNothingLearned) {
   const Tensor weight = scalar(1.f).requires_grad(true);
   const Server server = line(any_port(), weight);

@@ -160,6 +160,12 @@ void write_replicas(Exposition& out, const replicate::Replica::Status& status) {
   out.counter("shumai_replica_failures_total", "Times that the group broke, or couldn't form.", status.failures);
 }
 
+void write_learning(Exposition& out, const LearningStatistics::Summary& summary) {
+  if (summary.last) out.gauge("shumai_loss", "The loss that a client reported last.", summary.last->loss);
+  if (summary.gradient_norm)
+    out.gauge("shumai_gradient_norm", "The norm of the weights' gradients at the last update.", *summary.gradient_norm);
+}
+
 // The names that Prometheus' own client libraries give.
 void write_process(Exposition& out) {
   const util::ProcessUsage usage = util::process_usage();
@@ -187,6 +193,7 @@ http::Response Server::State::respond_metrics() const {
   out.gauge("shumai_ticket_bytes", "Bytes that the graphs of tickets hold.", ticket_bytes.load());
   write_tickets(out, store.statistics());
   write_updates(out, updates);
+  write_learning(out, learning.summary());
   if (options.batch.max > 1) write_batches(out, batches);
   if (saver) write_checkpoints(out, saver->status());
   if (replica) write_replicas(out, replica->status());

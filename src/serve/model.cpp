@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+#include <atomic>
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -128,18 +130,27 @@ struct Forward {
   FetchOptions options;
   bool wants_gradient = false;
   std::function<Tensor(const Error&)> error_handler;
+  std::shared_ptr<std::atomic<uint64_t>> steps;
 };
+
+using HeaderList = std::vector<std::pair<std::string, std::string>>;
+
+// What is told with the gradient of a pass that began at `root`.
+HeaderList report_of(const Forward& forward, const Tensor& root) {
+  if (!forward.steps || !root.defined() || root.elements() != 1) return {};
+  return {{"Shumai-Loss", fmt::format("{}", root.item<double>())}, {"Shumai-Step", std::to_string(++*forward.steps)}};
+}
 
 // True when the server took no step and won't take one under this ticket.
 bool is_forgotten(const Error& error) { return error.code() == ErrorCode::kGone || error.code() == ErrorCode::kStale; }
 
 // Sends the gradient, after another forward when the server has forgotten the one that it belongs to.
-Task<Tensor> send_back(Forward forward, Tensor input, Tensor gradient) {
+Task<Tensor> send_back(Forward forward, Tensor input, Tensor gradient, HeaderList headers) {
   const auto give_up = std::chrono::steady_clock::now() + forward.options.retry_for;
   FetchOptions back = forward.options;
   back.token = forward.backward_token;
   back.repeatable = false;
-  back.headers = std::vector<std::pair<std::string, std::string>>();
+  back.headers = std::move(headers);
   for (;;) {
     try {
       Tensor answer = co_await tfetch(forward.backward_url, gradient, back);
@@ -179,6 +190,7 @@ RemoteModel::RemoteModel(std::string url, RemoteModelOptions options)
       timeout_(options.timeout),
       retry_for_(options.retry_for),
       error_handler_(*options.error_handler),
+      steps_(options.report_loss ? std::make_shared<std::atomic<uint64_t>>(0) : nullptr),
       wire_(options.wire),
       compress_(options.compress),
       id_(*options.id),
@@ -188,7 +200,7 @@ RemoteModel::RemoteModel(std::string url, RemoteModelOptions options)
 }
 
 Task<Tensor> RemoteModel::operator()(Tensor input) const {
-  Forward forward{forward_url_, backward_url_, backward_token_, {}, input.requires_grad(), error_handler_};
+  Forward forward{forward_url_, backward_url_, backward_token_, {}, input.requires_grad(), error_handler_, steps_};
   forward.options.token = token_;
   forward.options.timeout = timeout_;
   forward.options.retry_for = retry_for_;
@@ -197,11 +209,10 @@ Task<Tensor> RemoteModel::operator()(Tensor input) const {
   forward.options.compress = compress_;
   forward.options.id = id_;
   forward.options.tls = tls_;
-  if (!forward.wants_gradient)
-    forward.options.headers = std::vector<std::pair<std::string, std::string>>{{kInputGradient, "none"}};
+  if (!forward.wants_gradient) forward.options.headers = HeaderList{{kInputGradient, "none"}};
   FetchOptions options = forward.options;
   options.grad_fn = GradFn([forward, input = input.detach()](GradContext context) {
-    return guarded(send_back(forward, input, context.grad_in), forward.error_handler);
+    return guarded(send_back(forward, input, context.grad_in, report_of(forward, context.root)), forward.error_handler);
   });
   return guarded(tfetch(forward_url_, std::move(input), std::move(options)), error_handler_);
 }

@@ -20,17 +20,6 @@ constexpr int kWidestBar = 30;
 constexpr int kNarrowestBar = 5;
 constexpr int kDefaultColumns = 80;
 
-bool locale_is_utf8() {
-  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
-    const char* value = std::getenv(name);
-    if (!value || !*value) continue;
-    std::string lower(value);
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-    return lower.find("utf-8") != std::string::npos || lower.find("utf8") != std::string::npos;
-  }
-  return false;
-}
-
 bool stderr_is_terminal() {
   const char* kind = std::getenv("TERM");
   return isatty(STDERR_FILENO) && kind && std::string_view(kind) != "dumb";
@@ -55,6 +44,17 @@ int columns_of(std::string_view text) {
 }
 
 }  // namespace
+
+bool locale_is_utf8() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const char* value = std::getenv(name);
+    if (!value || !*value) continue;
+    std::string lower(value);
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+    return lower.find("utf-8") != std::string::npos || lower.find("utf8") != std::string::npos;
+  }
+  return false;
+}
 
 Screen standard_error() {
   return {[](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); },

@@ -45,6 +45,9 @@ class Progress {
   std::chrono::steady_clock::time_point start_, drawn_;
 };
 
+// Whether the environment's locale has block characters.
+bool locale_is_utf8();
+
 // `share` (0 to 1) of `columns` cells filled: in eighths with unicode, else with '#'.
 std::string bar_of(double share, int columns, bool unicode);
 
