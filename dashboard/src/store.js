@@ -76,7 +76,7 @@ export class Store {
 }
 
 /** A running mean over about eight points, fewer where there are few, corrected for its start; nulls stay. */
-export function smooth(values, span = Math.min(8, 1 + values.length / 12)) {
+export function smooth(values, span = Math.min(8, 1 + values.length / 25)) {
   const keep = 1 - 1 / span
   let sum = 0
   let weight = 0

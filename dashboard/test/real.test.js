@@ -1,9 +1,10 @@
 // The page that a server answers, over servers that learn.
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
-import { makeApp, startServer } from '../../js/test/apps.js'
-import { Program } from '../../js/test/common.js'
+import { freePort, makeApp, startServer } from '../../js/test/apps.js'
+import { poll, Program, temporaryFolder } from '../../js/test/common.js'
 import { assertAccessible, deferring, isLive, keepPicture, launch, open, until } from './browser.js'
 import { trainDigits } from './digits.js'
 
@@ -65,6 +66,30 @@ for (const token of [undefined, kToken]) {
     await keepPicture(page, `rolled-back-${how}-token`)
   })
 }
+
+test('nginx may have the page under a path, with its events and roll-backs', async (t) => {
+  const owner = deferring(t)
+  const { url: model } = await trainDigits(t, { pace: 50 })
+  const folder = temporaryFolder(owner)
+  const port = await freePort()
+  const scratch = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')
+  writeFileSync(
+    `${folder}/nginx.conf`,
+    `daemon off; pid ${folder}/pid; events {} http { access_log off; ${scratch} server { listen 127.0.0.1:${port};
+      location /models/a/ { proxy_pass ${model}; proxy_set_header Host $http_host; } } }`,
+  )
+  const url = `http://127.0.0.1:${port}/models/a/`
+  const gateway = new Program(owner, '/usr/sbin/nginx', ['-e', 'stderr', '-c', `${folder}/nginx.conf`])
+  await poll(() => {
+    if (!gateway.running) throw new Error(gateway.output)
+    return fetch(url).then(({ ok }) => ok, () => false)
+  }, 'nginx')
+  const page = await open(t, browser, url)
+  await isLive(page)
+  await aboveStep(page, 20)
+  await page.getByRole('button', { name: /^Roll back/ }).nth(1).waitFor()
+  await rollBackToOldest(page)
+})
 
 test('the models behind a composed server are followed, and missed when they go', async (t) => {
   const owner = deferring(t)
