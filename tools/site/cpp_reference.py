@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import textwrap
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -24,7 +25,7 @@ MARKDOWN_SUPPORT = NO
 """
 KINDS = ("class", "struct", "concept")
 # Members that only the library can use.
-FOR_THE_LIBRARY = re.compile(r"= delete|detail::Request|shared_ptr<State>|TensorImpl|\bAdopt\b")
+FOR_THE_LIBRARY = re.compile(r"= delete|detail::|const Function&|shared_ptr<State>|TensorImpl|\bAdopt\b")
 
 
 def text_of(element):
@@ -42,6 +43,8 @@ def tidy(declaration):
     declaration = re.sub(r" ([&*]+)(?! ?=)(?= ?\w)", r"\1 ", declaration)
     declaration = re.sub(r" ([&*]+)(?=[,)>]|$)", r"\1", declaration)
     declaration = re.sub(r"(?<=[\w\])>])=(?=[\w{\"'(-])", " = ", declaration)
+    # To a user it is what it holds.
+    declaration = re.sub(r"(?:sm::)?detail::FrameSafe<(.*)>(?= \w+ =)", r"\1", declaration)
     return re.sub(r"  +", " ", declaration).strip()
 
 
@@ -70,7 +73,7 @@ def declaration(member):
     words = flags(member)
     type_name = re.sub(r"\bconstexpr ", "", text_of(member.find("type"))) if "constexpr" in words else text_of(member.find("type"))
     initial = text_of(member.find("initializer")) if kind == "variable" else ""
-    return template_of(member) + tidy(f"{words}{type_name} {name}{member.findtext('argsstring') or ''} {initial}") + ";"
+    return template_of(member) + tidy(f"{words}{type_name} {name}{member.findtext('argsstring') or ''}{initial if initial.startswith('{') else f' {initial}'}") + ";"
 
 
 def comment(text, indent=""):
@@ -185,8 +188,15 @@ def introduction(header):
 
 def prose(text):
     """A comment as Markdown that has no HTML and no links by accident."""
-    parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else part.replace("<", "&lt;").replace("](", "]\\(") for part in parts)
+    paragraphs = []
+    for paragraph in re.split(r"\n\n(?! )|(?<=:)\n\n", text):
+        if paragraph.startswith("  "):
+            paragraphs.append(f"```cpp\n{textwrap.dedent(paragraph)}\n```")
+            continue
+        parts = re.split(r"(`[^`]*`)", paragraph)
+        paragraphs.append("".join(
+            part if part.startswith("`") else part.replace("<", "&lt;").replace("](", "]\\(") for part in parts))
+    return "\n\n".join(paragraphs)
 
 
 def page(header):
