@@ -82,6 +82,8 @@ class Pages:
             if not path or links.is_external(target):
                 return match[0]
             found = os.path.relpath((ROOT / source).parent / path, ROOT)
+            if not (ROOT / found).exists():
+                raise SystemExit(f"docs: {source} leads to {target}, which isn't there")
             self.add(found)
             return match[0].replace(target, self.link(place, found) + mark + anchor)
 
