@@ -75,7 +75,7 @@ test('nginx may have the page under a path, with its events and roll-backs', asy
   const scratch = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')
   writeFileSync(
     `${folder}/nginx.conf`,
-    `daemon off; pid ${folder}/pid; events {} http { access_log off; ${scratch} server { listen 127.0.0.1:${port};
+    `daemon off; master_process off; pid ${folder}/pid; events {} http { access_log off; ${scratch} server { listen 127.0.0.1:${port};
       location /models/a/ { proxy_pass ${model}; proxy_set_header Host $http_host; } } }`,
   )
   const url = `http://127.0.0.1:${port}/models/a/`

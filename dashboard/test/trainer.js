@@ -3,14 +3,12 @@
 import * as sm from '../../js/index.js'
 
 const [url, feed, pace] = process.argv.slice(2)
-const headers = {}
-const model = sm.io.remote_model(url, { headers, token: process.env.SHUMAI_TOKEN })
+const model = sm.io.remote_model(url, { reportLoss: true, token: process.env.SHUMAI_TOKEN })
 const gap = pace ? 1000 / Number(pace) : 0
 
-for (let due = performance.now(), step = 0; ; due += gap) {
+for (let due = performance.now(); ; due += gap) {
   const { images, labels } = await sm.io.tfetch(`${feed}/train`, sm.scalar(32))
   const loss = sm.loss.crossEntropyWithLogits(await model(images), labels)
-  Object.assign(headers, { 'Shumai-Loss': loss.toFloat32(), 'Shumai-Step': step++ })
   await loss.backward()
   due = Math.max(due, performance.now() - gap)
   if (gap) await new Promise((resolve) => setTimeout(resolve, due + gap - performance.now()))
