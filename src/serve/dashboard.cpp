@@ -178,18 +178,23 @@ class Server::State::FeedStream final : public http::BodyStream {
   Task<std::string> next() override {
     if (!first_.empty()) co_return std::exchange(first_, {});
     asio::steady_timer timer(co_await asio::this_coro::executor);
-    while (!state_.closing && !peer_->gone && steady_clock::now() < due_) {
+    while (!is_over() && steady_clock::now() < due_) {
       timer.expires_at(std::min(due_, steady_clock::now() + kGlance));
       boost::system::error_code cancelled;
       co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     }
-    if (state_.closing || peer_->gone) co_return "";
+    if (is_over()) co_return "";
     due_ = std::max(due_ + interval_, steady_clock::now());
     co_return co_await event();
   }
 
  private:
   static constexpr milliseconds kGlance{200};  // at whether it is over
+
+  // Also when its token has been taken back.
+  bool is_over() const {
+    return state_.closing || peer_->gone || !state_.access.lets(asked_.caller, "statistics");
+  }
 
   Task<std::string> event() {
     const Json told = co_await state_.feed(asked_);

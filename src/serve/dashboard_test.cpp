@@ -200,6 +200,26 @@ TEST(Dashboard, AStreamGoesOnUntilTheServerStops) {
   EXPECT_THAT(client.read_all(), HasSubstr("0\r\n\r\n"));
 }
 
+TEST(Dashboard, AStreamEndsWithItsToken) {
+  const Directory directory;
+  const std::string file = directory.path() + "/tokens";
+  const auto write = [&](const std::string& text) {
+    std::ofstream(file + "-new") << text;
+    std::filesystem::permissions(file + "-new", std::filesystem::perms::owner_read);
+    std::filesystem::rename(file + "-new", file);
+  };
+  write(std::string("watcher ") + kWatch + " statistics\nother " + kAll + "\n");
+  ServeOptions options = any_port();
+  options.token_file = file;
+  const Server server = serve({}, options);
+  RawClient client(server.port());
+  client.send("GET /statistics/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + std::string(kWatch) +
+              "\r\n\r\n");
+  EXPECT_FALSE(next_event(client).contains("checkpoints"));
+  write(std::string("other ") + kAll + "\n");
+  client.read_until("\r\n0\r\n\r\n");
+}
+
 TEST(Dashboard, ThereIsAnEndToHowManyWatch) {
   const Server server = serve({}, any_port());
   std::vector<std::unique_ptr<RawClient>> clients;

@@ -236,9 +236,10 @@ void Store::release(Ticket& ticket) {
     held_bytes_ -= found->second.bytes;
     held_.erase(found);
   }
-  ticket.held.clear();
+  // Not by clear(), which keeps the memory: what is done is remembered for long.
+  ticket.held = {};
   ticket.bytes = 0;
-  ticket.own.clear();
+  ticket.own = {};
 }
 
 void Store::leave_live(Ticket& ticket) {
