@@ -13,7 +13,7 @@ const steps = Number(values.steps ?? 5000)
 const batch = Number(values.batch ?? 64)
 const inFlight = Number(values['in-flight'] ?? 2)
 
-const model = sm.io.remote_model(modelUrl)
+const model = sm.io.remote_model(modelUrl, { reportLoss: true })
 const draw = (from, count) => sm.io.tfetch(`${feedUrl}/${from}`, sm.scalar(count))
 
 let started = 0

@@ -30,7 +30,7 @@ sm::Task<> report(sm::io::RemoteModel model) {
 }
 
 sm::Task<> run(std::string url, int steps) {
-  const auto model = sm::io::remote_model(url);
+  const auto model = sm::io::remote_model(url, {.report_loss = true});
   co_await train(model, steps);
   co_await report(model);
 }

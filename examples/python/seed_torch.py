@@ -16,9 +16,10 @@ def get_data():
 
 
 losses = []
-for _ in range(200):
+for step in range(200):
     x, reference = get_data()
     loss = torch.nn.functional.mse_loss(model(x), reference)
+    model.report(loss.item(), step)  # for the model team's dashboard
     loss.backward()
     losses.append(loss.item())
 print(f"loss {losses[0]:.3g} -> {losses[-1]:.3g}")

@@ -262,6 +262,7 @@ int train_url(const TrainArguments& arguments) {
   options.timeout = std::chrono::milliseconds(static_cast<int64_t>(arguments.access.timeout * 1000));
   options.token = token_of(arguments.access.token_file);
   options.tls = tls_options(arguments.access);
+  options.report_loss = true;
   const io::RemoteModel model(base_url(arguments.model), options);
   Training training(arguments, read_data(arguments.data, arguments.names),
                     {[model](Tensor x) { return model(std::move(x)); }, step_there});

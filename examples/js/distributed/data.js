@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import * as sm from '@shumai/shumai'
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { steps: { type: 'string' } } })
-const model = sm.io.remote_model(positionals[0])
+const model = sm.io.remote_model(positionals[0], { reportLoss: true })
 
 for (const _ of sm.util.viter(Number(values.steps ?? 300))) {
   const x = sm.randn([64])
