@@ -18,7 +18,10 @@ const model = {
   ],
 }
 
-/** {server, trainers, url}: processes that end with `t`; a checkpoint is written twice a second. */
+/**
+ * {server, trainers, url}: processes that end with `t`; a checkpoint is written twice a second. What a server remembers of
+ * finished tickets is little, so that memory which grows is somebody else's.
+ */
 export async function trainDigits(test, { token, pace, trainers = 1 } = {}) {
   const t = deferring(test)
   const folder = temporaryFolder(t)
@@ -26,7 +29,7 @@ export async function trainDigits(test, { token, pace, trainers = 1 } = {}) {
   writeFileSync(file, JSON.stringify(model))
   const env = { SHUMAI_TOKEN: token }
   const feed = await startServer(t, `${bin}/digits_feed`, ['--port', '0'])
-  const options = ['--port', '0', '--seed', '1', '--lr', '0.003', '--interval', '0.5', '--keep', '20']
+  const options = ['--port', '0', '--seed', '1', '--lr', '0.003', '--interval', '0.5', '--keep', '20', '--limit', 'max_finished_tickets=500']
   const server = new Program(t, `${bin}/shumai`, ['serve', file, '--checkpoint', path.join(folder, 'weights'), ...options], { env })
   const [, url] = await server.find(/^serving .* at (\S+)$/m)
   const script = fileURLToPath(new URL('trainer.js', import.meta.url))
