@@ -15,6 +15,7 @@ import links  # noqa: E402
 ELSEWHERE = {
     "README.md": "index.md", "js/README.md": "javascript.md", "SECURITY.md": "security.md", "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md", "bench/README.md": "bench/README.md", "bench/NOTES.md": "bench/NOTES.md",
+    "examples/README.md": "examples.md",
 }
 PICTURES = {".png", ".svg", ".jpg", ".gif", ".webp"}
 
@@ -26,7 +27,7 @@ def place_of(source):
     path = PurePosixPath(source)
     if path.parts[0] == "docs" and path.suffix in {".md", *PICTURES}:
         return str(path.relative_to("docs"))
-    return f"files/{source}" if path.suffix in PICTURES else f"files/{source}.txt"
+    return f"files/{source}" if path.suffix in {".md", *PICTURES} else f"files/{source}.txt"
 
 
 class Pages:
