@@ -131,7 +131,7 @@ class Site(Folder):
             "struct S {", "  int x; /**< \\verbatim", "one", "\\endverbatim */", "  // --- Part ---", "};", ""]))
 
     def test_links_lead_to_the_same_in_the_site(self):
-        made = pages.Pages(self.root)
+        made = pages.Pages(self.root, [])
         text = "[a](docs/tls.md#a-server) [b](deploy) [c](LICENSE) [d](https://example.org) `[e](x)`\n<!-- docs: server -->\n"
         self.assertEqual(made.with_links("README.md", text),
                          "[a](tls.md#a-server) [b](files/deploy/index.md) [c](files/LICENSE.txt) [d](https://example.org) `[e](x)`\n")

@@ -30,11 +30,15 @@ def place_of(source):
     return f"files/{source}" if path.suffix in {".md", *PICTURES} else f"files/{source}.txt"
 
 
+def files_of_the_repository():
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return sorted(set(listed.stdout.splitlines()))
+
+
 class Pages:
-    def __init__(self, out):
-        self.out, self.todo, self.done = out, [], set()
-        self.files = sorted(set(subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()))
+    def __init__(self, out, files):
+        self.out, self.files, self.todo, self.done = out, files, [], set()
 
     def add(self, source):
         if source not in self.done:
