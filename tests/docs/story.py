@@ -17,7 +17,7 @@ from places import FIRST, ROOT, Places, listens, served_ports
 
 PRELUDES = Path(__file__).parent / "preludes"
 # A block that passes never takes this long.
-PATIENCE = 150.0
+PATIENCE = 600.0
 # Debian's own has Debian's NumPy and PyTorch.
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 HAS_TORCH = importlib.util.find_spec("torch") is not None
