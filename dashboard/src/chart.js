@@ -30,11 +30,12 @@ function timeAxis() {
     font: kFont,
     grid: { show: false },
     ticks: { stroke: () => paint.line, width: 1, size: 4 },
-    size: 24,
-    gap: 3,
+    size: 26,
+    gap: 5,
     space: 62,
     incrs: kTimeSteps,
-    values: (u, splits, axis, space, step) => splits.map((at) => clock(at, step)),
+    // A label beyond the edge would be cut off.
+    values: (u, splits, axis, space, step) => splits.map((at) => (u.valToPos(at, 'x') > u.bbox.width / uPlot.pxRatio - 18 ? '' : clock(at, step))),
   }
 }
 
@@ -72,7 +73,7 @@ function shortGapsOnly(u, series, first, last, gaps) {
 function line({ label, colour, dash, faint }) {
   return {
     label,
-    stroke: () => paint[colour] + (faint ? '59' : ''),
+    stroke: () => paint[colour] + (faint ? '80' : ''),
     width: faint ? 1 : 1.75,
     dash,
     gaps: shortGapsOnly,

@@ -108,7 +108,7 @@ class Page {
     const node = byId('state')
     if (node.dataset.kind === kind && kind !== 'refused') return
     node.dataset.kind = kind
-    say(node, kStates[kind])
+    say(node, kind === 'lost' && error.status ? 'No figures, trying again' : kStates[kind])
     document.documentElement.classList.toggle('past', kind === 'lost' || kind === 'paused')
     if (kind === 'live') this.token.close()
     if (kind === 'lost' && error.status) this.#warn(this.#path ? `Model ${this.#path} can't be followed: ${error.message}.` : `The server answers: ${error.message}.`)
@@ -121,7 +121,10 @@ class Page {
   async #onRefusal(error) {
     if (this.#path && error.status === 403) {
       const own = await this.request('statistics').then(() => undefined, (caught) => caught)
-      if (own?.status !== 403) return this.#warn(`Model ${this.#path} can't be followed: ${error.message}.`)
+      if (own?.status !== 403) {
+        say(byId('state'), 'Not allowed')
+        return this.#warn(`Model ${this.#path} can't be followed: ${error.message}.`)
+      }
     }
     show(byId('main'), false)
     this.token.ask(error)

@@ -79,6 +79,11 @@ export class Mock {
     for (const { response, model } of this.#watchers) this.#send(response, model, from)
   }
 
+  /** Ends every stream, as where a token was taken back. */
+  drop() {
+    for (const { response } of this.#watchers) response.end()
+  }
+
   /** Half as many points to everyone who watches, as where a server has no more room. */
   merge() {
     this.interval *= 2

@@ -85,6 +85,18 @@ test('a token is asked for, kept out of the URL, sent along, and forgotten', asy
   assert.equal(await page.evaluate(() => sessionStorage.length), 0)
 })
 
+test('a token that is taken back is asked for again', async (t) => {
+  const mock = await mocked(t, { token: 'a-secret-of-the-team' })
+  const page = await open(t, browser, mock.url, { expected: [kRefused] })
+  await page.getByLabel('Token', { exact: true }).fill('a-secret-of-the-team')
+  await page.keyboard.press('Enter')
+  await isLive(page)
+  mock.token = 'another-secret-by-now'
+  mock.drop()
+  await page.getByText("The server doesn't know this token").waitFor()
+  assert.equal(await page.locator('#summary').isVisible(), false, 'what it showed is hidden')
+})
+
 test("a token that isn't for statistics is told so, and another may be entered", async (t) => {
   const mock = await mocked(t, { token: 'a-secret-of-the-team', scoped: 'the-phone-of-the-team' })
   const page = await open(t, browser, mock.url, { expected: [kRefused] })
@@ -153,6 +165,7 @@ test("a model whose feed can't be had says why, until it can", async (t) => {
     const mock = await mocked(t, { ...everything(), refuseModel: [status, 'connect: Connection refused'] })
     const page = await open(t, browser, mock.url, { hash: '#model=1', expected: [kRefused] })
     await page.getByText("Model 1 can't be followed: connect: Connection refused.").waitFor()
+    await page.getByText(status === 403 ? 'Not allowed' : 'No figures, trying again').waitFor()
     assert.equal(await page.getByLabel('Token', { exact: true }).isVisible(), false, 'the token of this server is right')
     if (status === 403) continue
     mock.refuseModel = undefined
