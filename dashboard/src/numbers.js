@@ -129,7 +129,7 @@ export class Replicas {
     this.members(replicas.members.map((name) => ({ name, self: name === replicas.id })))
     const since = replicas.seconds_since_average
     this.facts([
-      { term: 'Group', value: replicas.forming ? 'forming' : plural(replicas.members.length, 'member') },
+      { term: 'Group', value: plural(replicas.members.length, 'member'), note: `formed ${replicas.forming === 1 ? 'once' : `${count(replicas.forming)} times`}` },
       { term: 'Averages', value: count(replicas.averages), note: since === undefined ? '' : `the last ${ago(since)}` },
       { term: 'Drift', value: number(replicas.drift) },
       { term: 'Sent', value: bytes(replicas.bytes_sent) },

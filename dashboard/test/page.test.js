@@ -231,12 +231,12 @@ test('a checkpoint is downloaded with the token', async (t) => {
 })
 
 test('replicas, batches and what a program adds are shown', async (t) => {
-  const replicas = { id: 'b', members: ['a', 'b'], forming: false, round: 7, averages: 7, drift: 0.01, bytes_sent: 4096, failures: 1, failure: 'a left', seconds_since_average: 2 }
+  const replicas = { id: 'b', members: ['a', 'b'], forming: 3, round: 7, averages: 7, drift: 0.01, bytes_sent: 4096, failures: 1, failure: 'a left', seconds_since_average: 2 }
   const mock = await mocked(t, { statistics: { replicas, batches: { forward: { mean_size: 3.5 }, backward: { mean_size: 2 } }, epoch: 12 } })
   const page = await open(t, browser, mock.url)
   await isLive(page)
   assert.deepEqual(await page.locator('.members li').allTextContents(), ['a', 'b (this one)'])
-  assert.match(await page.locator('#replicas').textContent(), /2 members.*the last 2 s ago.*a left/)
+  assert.match(await page.locator('#replicas').textContent(), /2 membersformed 3 times.*the last 2 s ago.*a left/)
   assert.match(await page.locator('#server').textContent(), /Mean batch3\.5.*epoch12/)
 })
 
