@@ -103,7 +103,7 @@ export class Chart {
     Object.assign(this, { title, series, format, axis, steps, zero, sizes, extra })
     Object.assign(this, { log: false, window: 0, visible: false, stale: false, rebuild: false })
     this.readout = h('p', { className: 'readout' })
-    this.area = h('div', { className: 'plot', tabIndex: 0, role: 'slider', 'aria-valuemin': 0, 'aria-label': `${title}, moment`, hidden: true })
+    this.area = h('div', { className: 'plot', tabIndex: 0, role: 'slider', 'aria-valuemin': 0, 'aria-valuenow': 0, 'aria-label': `${title}, moment`, hidden: true })
     this.nothing = h('div', { className: 'nothing' }, nothing)
     const head = h('figcaption', {}, h('h3', {}, title), ...(tools ? [tools] : []), this.readout)
     this.node = h('figure', { className: wide ? 'card wide' : 'card' }, head, this.area, this.nothing)
