@@ -66,7 +66,8 @@ sm::Task<double> accuracy(const sm::io::RemoteModel& model, uint64_t seed) {
 
 sm::Task<> run(std::string url, int64_t steps, int64_t batch, int64_t in_flight, uint64_t seed) {
   using Clock = std::chrono::steady_clock;
-  Training training{sm::io::remote_model(url, {.report_loss = true}), digits::Renderer(digits::Split::kTrain, seed), batch, steps};
+  Training training{sm::io::remote_model(url, {.report_loss = true}), digits::Renderer(digits::Split::kTrain, seed),
+                    batch, steps};
   const auto start = Clock::now();
   co_await train(training, in_flight);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

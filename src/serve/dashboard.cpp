@@ -192,9 +192,7 @@ class Server::State::FeedStream final : public http::BodyStream {
   static constexpr milliseconds kGlance{200};  // at whether it is over
 
   // Also when its token has been taken back.
-  bool is_over() const {
-    return state_.closing || peer_->gone || !state_.access.lets(asked_.caller, "statistics");
-  }
+  bool is_over() const { return state_.closing || peer_->gone || !state_.access.lets(asked_.caller, "statistics"); }
 
   Task<std::string> event() {
     const Json told = co_await state_.feed(asked_);

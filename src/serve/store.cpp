@@ -89,6 +89,15 @@ std::string TicketId::text() const {
 
 std::string random_id() { return TicketId::random().text(); }
 
+namespace {
+
+// Never 0.
+uint64_t digest_of(std::string_view name) { return XXH3_64bits(name.data(), name.size()) | 1; }
+
+Error another_session() { return {ErrorCode::kForbidden, "the ticket belongs to another session"}; }
+
+}  // namespace
+
 BodyDigest digest_of(std::string_view type, std::string_view body) {
   const XXH64_hash_t seed = XXH3_64bits(type.data(), type.size());
   const XXH128_hash_t hash = XXH3_128bits_withSeed(body.data(), body.size(), seed);
@@ -154,13 +163,36 @@ void Store::let_go(Session& session, Ticket* ticket) {
 std::shared_ptr<Ticket> Store::find(std::string_view id, std::string_view session_id, std::string_view owner) {
   const std::optional<TicketId> known = TicketId::parse(id);
   const auto found = known ? tickets_.find(*known) : tickets_.end();
+  if (known && found == tickets_.end())
+    if (std::shared_ptr<Ticket> done = find_done(*known, session_id, owner)) return done;
   if (found == tickets_.end() || (found->second->running == 0 && found->second->expires <= Clock::now()))
     throw Error(ErrorCode::kGone, "the ticket is unknown here: it expired, or the server was restarted; forward again");
   const std::shared_ptr<Session>& session = found->second->session;
   const bool other_id = !session_id.empty() && session && session->id != session_id;
-  if (other_id || (session && session->owner != owner))
-    throw Error(ErrorCode::kForbidden, "the ticket belongs to another session");
+  if (other_id || (session && session->owner != owner)) throw another_session();
   return found->second;
+}
+
+std::shared_ptr<Ticket> Store::find_done(const TicketId& id, std::string_view session_id,
+                                         std::string_view owner) const {
+  const auto found = done_numbers_.find(id);
+  if (found == done_numbers_.end()) return nullptr;
+  const Done& done = done_[found->second - first_done_];
+  if (done.expires <= Clock::now()) return nullptr;
+  if (done.session != 0 &&
+      ((!session_id.empty() && digest_of(session_id) != done.session) || digest_of(owner) != done.owner))
+    throw another_session();
+  auto ticket = std::make_shared<Ticket>();
+  ticket->id = id;
+  ticket->state = Ticket::State::kDone;
+  ticket->expires = done.expires;
+  auto call = std::make_shared<TicketCall>();
+  call->body = done.body;
+  call->done = true;
+  call->kept = done.kept;
+  call->sequence = done.sequence;
+  ticket->calls.emplace(done_routes_[done.route], std::move(call));
+  return ticket;
 }
 
 void Store::check_room(Clock::time_point now) {
@@ -255,7 +287,41 @@ void Store::finish(Ticket& ticket) {
   ticket.expires = Clock::now() + limits_.finished_lifetime;
   finished_.push_back(ticket);
   ++statistics_.tickets_done;
-  if (finished_.size() > limits_.max_finished_tickets) expire(finished_.front());
+  if (finished_tickets() > limits_.max_finished_tickets) forget_oldest();
+}
+
+void Store::forget_oldest() {
+  if (done_.empty()) return expire(finished_.front());
+  done_numbers_.erase(done_.front().id);
+  done_.pop_front();
+  ++first_done_;
+}
+
+void Store::reduce_finished() {
+  while (!finished_.empty()) {
+    Ticket& oldest = finished_.front();
+    if (!reduce(oldest)) return;
+    finished_.pop_front();
+    tickets_.erase(TicketId(oldest.id));
+  }
+}
+
+// False when more than that is still to be known of it.
+bool Store::reduce(const Ticket& ticket) {
+  if (ticket.running > 0 || ticket.calls.size() != 1) return false;
+  const auto& [route, call] = *ticket.calls.begin();
+  if (!call->done || !call->answer.empty() || tickets_.find(ticket.id)->second.use_count() > 1) return false;
+  Done done{ticket.id, call->body, call->sequence, 0, 0, ticket.expires, 0, call->kept};
+  if (ticket.session) {
+    done.session = digest_of(ticket.session->id);
+    done.owner = digest_of(ticket.session->owner);
+  }
+  auto known = std::find(done_routes_.begin(), done_routes_.end(), route);
+  if (known == done_routes_.end()) known = done_routes_.insert(known, route);
+  done.route = static_cast<uint32_t>(known - done_routes_.begin());
+  done_numbers_.emplace(ticket.id, first_done_ + done_.size());
+  done_.push_back(done);
+  return true;
 }
 
 void Store::evict(Ticket& ticket) {
@@ -316,6 +382,7 @@ void Store::keep_answer(const std::shared_ptr<TicketCall>& call, const Content& 
   call->done = true;
   call->kept = true;
   call->answer = answer;
+  if (answer.empty()) return;
   call->answer_bytes = bytes_of(answer);
   answer_bytes_ += call->answer_bytes;
   answers_.push_back({call, now + limits_.answer_lifetime});
@@ -338,6 +405,8 @@ FinishedTickets Store::finished() const {
     }
     out.push_back(std::move(ticket));
   }
+  for (auto at = done_.rbegin(); at != done_.rend() && out.size() < kTickets; ++at)
+    out.push_back({at->id.text(), {{done_routes_[at->route], at->body, at->kept, Content()}}});
   std::reverse(out.begin(), out.end());
   return out;
 }
@@ -367,8 +436,10 @@ void Store::sweep(Clock::time_point now) {
     Ticket& ticket = *at++;
     if (ticket.running == 0) expire(ticket);
   }
+  while (!done_.empty() && done_.front().expires <= now) forget_oldest();
   while (!finished_.empty() && finished_.front().expires <= now) expire(finished_.front());
   make_room_for_answers(now);
+  reduce_finished();
   std::erase_if(sessions_, [&](const auto& item) {
     const Session& session = *item.second;
     return session.tickets.empty() && session.running == 0 && session.last_used + limits_.session_lifetime < now;

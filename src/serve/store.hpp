@@ -201,7 +201,7 @@ class Store {
 
   size_t sessions() const noexcept { return sessions_.size(); }
   size_t live_tickets() const noexcept { return live_.size(); }
-  size_t finished_tickets() const noexcept { return finished_.size(); }
+  size_t finished_tickets() const noexcept { return finished_.size() + done_.size(); }
   // Of the graphs that live tickets hold, shared blocks counted once.
   size_t held_bytes() const noexcept { return held_bytes_; }
   StoreStatistics& statistics() noexcept { return statistics_; }
@@ -216,6 +216,16 @@ class Store {
     std::weak_ptr<TicketCall> call;
     Clock::time_point expires;
   };
+  // All that is remembered of a ticket that is done, when there is no answer to keep.
+  struct Done {
+    TicketId id;
+    BodyDigest body{};
+    uint64_t sequence = 0;
+    uint64_t session = 0, owner = 0;  // digests of the session's id and of whom it belonged to; 0: anybody
+    Clock::time_point expires;
+    uint32_t route = 0;  // in done_routes_
+    bool kept = false;
+  };
 
   // The session's oldest ticket that no request uses, other than `except`; null when there is none.
   static Ticket* oldest_idle(Session& session, const Ticket* except);
@@ -224,14 +234,24 @@ class Store {
   void leave_live(Ticket& ticket);
   void drop_answer(TicketCall& call);
   void make_room_for_answers(Clock::time_point now);
+  // The ticket as it was; null when it isn't among the done. Throws as find() does.
+  std::shared_ptr<Ticket> find_done(const TicketId& id, std::string_view session_id, std::string_view owner) const;
+  // Those of the finished that no request uses, up to the first that has an answer.
+  void reduce_finished();
+  bool reduce(const Ticket& ticket);
+  void forget_oldest();
 
   const ServeLimits limits_;
   std::string prefix_;
   std::unordered_map<std::string_view, std::shared_ptr<Session>> sessions_;  // by their own ids
   // Of many entries few are in a cache: what is looked up lies in one piece.
   boost::unordered_flat_map<TicketId, std::shared_ptr<Ticket>, TicketId::Hash> tickets_;
-  TicketsByAge live_;      // oldest first, so the next to expire
-  TicketsByAge finished_;  // the first that was done first
+  TicketsByAge live_;        // oldest first, so the next to expire
+  TicketsByAge finished_;    // the first that was done first
+  std::deque<Done> done_;    // and those before them, likewise
+  uint64_t first_done_ = 0;  // the number of the first
+  boost::unordered_flat_map<TicketId, uint64_t, TicketId::Hash> done_numbers_;
+  std::vector<std::string> done_routes_;
   boost::unordered_flat_map<const void*, Held> held_;
   size_t held_bytes_ = 0;
   std::deque<Kept> answers_;  // oldest first
