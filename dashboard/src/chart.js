@@ -22,7 +22,11 @@ export const byteSteps = kPowersOfTwo
 const kMinute = 60
 const kHour = 3600
 const kDay = 86400
-const kTimeSteps = [1, 2, 5, 10, 15, 30, kMinute, 2 * kMinute, 5 * kMinute, 10 * kMinute, 15 * kMinute, 30 * kMinute, kHour, 2 * kHour, 3 * kHour, 6 * kHour, 12 * kHour, kDay, 2 * kDay, 7 * kDay, 28 * kDay]
+const kTimeSteps = [
+  ...[1, kMinute].flatMap((unit) => [1, 2, 5, 10, 15, 30].map((many) => many * unit)),
+  ...[1, 2, 3, 6, 12].map((many) => many * kHour),
+  ...[1, 2, 7, 28].map((many) => many * kDay),
+]
 
 function timeAxis() {
   return {
@@ -35,7 +39,8 @@ function timeAxis() {
     space: 62,
     incrs: kTimeSteps,
     // A label beyond the edge would be cut off.
-    values: (u, splits, axis, space, step) => splits.map((at) => (u.valToPos(at, 'x') > u.bbox.width / uPlot.pxRatio - 18 ? '' : clock(at, step))),
+    values: (u, splits, axis, space, step) =>
+      splits.map((at) => (u.valToPos(at, 'x') > u.bbox.width / uPlot.pxRatio - 18 ? '' : clock(at, step))),
   }
 }
 
@@ -103,7 +108,15 @@ export class Chart {
     Object.assign(this, { title, series, format, axis, steps, zero, sizes, extra })
     Object.assign(this, { log: false, window: 0, visible: false, stale: false, rebuild: false })
     this.readout = h('p', { className: 'readout' })
-    this.area = h('div', { className: 'plot', tabIndex: 0, role: 'slider', 'aria-valuemin': 0, 'aria-valuenow': 0, 'aria-label': `${title}, moment`, hidden: true })
+    this.area = h('div', {
+      className: 'plot',
+      tabIndex: 0,
+      role: 'slider',
+      'aria-valuemin': 0,
+      'aria-valuenow': 0,
+      'aria-label': `${title}, moment`,
+      hidden: true,
+    })
     this.nothing = h('div', { className: 'nothing' }, nothing)
     const head = h('figcaption', {}, h('h3', {}, title), ...(tools ? [tools] : []), this.readout)
     this.node = h('figure', { className: wide ? 'card wide' : 'card' }, head, this.area, this.nothing)
@@ -162,9 +175,17 @@ export class Chart {
       height: area.clientHeight || 160,
       padding: [8, 8, 0, 0],
       legend: { show: false },
-      cursor: { y: false, drag: { x: false, y: false, setScale: false }, sync: { key: kSync, scales: ['x', null] }, points: { size: 7 } },
+      cursor: {
+        y: false,
+        drag: { x: false, y: false, setScale: false },
+        sync: { key: kSync, scales: ['x', null] },
+        points: { size: 7 },
+      },
       scales: {
-        x: { time: true, range: (u, from, to) => [this.window ? Math.max(from, to - this.window) : from, to === from ? to + 1 : to] },
+        x: {
+          time: true,
+          range: (u, from, to) => [this.window ? Math.max(from, to - this.window) : from, to === from ? to + 1 : to],
+        },
         y: { distr: log ? 3 : 1, range: valueRange({ log, zero }) },
       },
       axes: [timeAxis(), valueAxis({ format: axis, steps, log })],
@@ -182,15 +203,27 @@ export class Chart {
     const told = this.series
       .map((one, i) => ({ ...one, column: this.columns[i + 1] }))
       .filter(({ column }) => column.some((value) => value !== null))
-      .map((one) => ({ ...one, text: this.format(index === null ? one.column.findLast((value) => value !== null) : one.column[at]) }))
+      .map((one) => ({
+        ...one,
+        text: this.format(index === null ? one.column.findLast((value) => value !== null) : one.column[at]),
+      }))
     const named = told.length > 1
     const parts = told.map(({ label, text }) => (named ? `${label} ${text}` : text))
-    const said = [...(index === null ? [] : [clock(time[at])]), ...parts, this.extra?.(at) ?? ''].filter(Boolean).join(' · ')
+    const said = [...(index === null ? [] : [clock(time[at])]), ...parts, this.extra?.(at) ?? '']
+      .filter(Boolean)
+      .join(' · ')
     this.#mark(at, said)
     if (said === this.readout.textContent) return
     if (!named) return say(this.readout, said)
-    const [before, after] = [said.slice(0, said.indexOf(parts[0])), said.slice(said.indexOf(parts.at(-1)) + parts.at(-1).length)]
-    const keys = told.flatMap(({ colour, dash, faint }, i) => [i ? ' · ' : '', h('i', { className: `sample ${colour}${dash ? ' dashed' : ''}${faint ? ' faint' : ''}` }), parts[i]])
+    const [before, after] = [
+      said.slice(0, said.indexOf(parts[0])),
+      said.slice(said.indexOf(parts.at(-1)) + parts.at(-1).length),
+    ]
+    const keys = told.flatMap(({ colour, dash, faint }, i) => [
+      i ? ' · ' : '',
+      h('i', { className: `sample ${colour}${dash ? ' dashed' : ''}${faint ? ' faint' : ''}` }),
+      parts[i],
+    ])
     this.readout.replaceChildren(before, ...keys, after)
   }
 
@@ -205,7 +238,16 @@ export class Chart {
     const [time] = this.columns
     const { i0, i1 } = this.#visible()
     const now = this.#at === null ? i1 + 1 : this.#indexOf(this.#at)
-    const to = { ArrowLeft: now - 1, ArrowRight: now + 1, ArrowDown: now - 1, ArrowUp: now + 1, PageDown: now - 10, PageUp: now + 10, Home: i0, End: i1 }[event.key]
+    const to = {
+      ArrowLeft: now - 1,
+      ArrowRight: now + 1,
+      ArrowDown: now - 1,
+      ArrowUp: now + 1,
+      PageDown: now - 10,
+      PageUp: now + 10,
+      Home: i0,
+      End: i1,
+    }[event.key]
     if (event.key === 'Escape') this.#leave()
     if (to === undefined) return
     event.preventDefault()
@@ -216,7 +258,8 @@ export class Chart {
   #visible() {
     const { min, max } = this.#plot.scales.x
     const [time] = this.columns
-    return { i0: Math.max(0, time.findIndex((at) => at >= min)), i1: time.findLastIndex((at) => at <= max) }
+    const first = time.findIndex((at) => at >= min)
+    return { i0: Math.max(0, first), i1: time.findLastIndex((at) => at <= max) }
   }
 
   #indexOf(at) {

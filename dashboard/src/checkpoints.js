@@ -3,7 +3,8 @@ import { ago, bytes, count, moment, plural } from './format.js'
 import { byId, h, keyed, say, show } from './dom.js'
 import { isWeb } from './models.js'
 
-const kNone = "No checkpoints: this server doesn't write any. It does with the option checkpoint: { directory: 'weights' }."
+const kNone =
+  "No checkpoints: this server doesn't write any. It does with the option checkpoint: { directory: 'weights' }."
 const kHidden = "This token isn't for the route checkpoints, so they aren't shown."
 const kOnlyAtStart = 'the weights of this server are loaded when it starts only.'
 const kFirst = 'None is written yet.'
@@ -21,7 +22,11 @@ export class Checkpoints {
       body,
     )
     byId('checkpoints').append(this.why, this.elsewhere, this.table)
-    this.set = keyed(body, ({ version }) => version, (item) => this.#row(item))
+    this.set = keyed(
+      body,
+      ({ version }) => version,
+      (item) => this.#row(item),
+    )
     this.dialog = new RollBack(this)
   }
 
@@ -29,8 +34,18 @@ export class Checkpoints {
     const written = h('span')
     const passed = h('span', { className: 'note' })
     const download = h('button', { type: 'button', 'aria-label': `Download checkpoint ${version}` }, 'Download')
-    const back = h('button', { type: 'button', 'aria-label': `Roll back to version ${version}`, 'aria-haspopup': 'dialog' }, 'Roll back')
-    const node = h('tr', {}, h('th', { scope: 'row' }, count(version)), h('td', {}, written, passed), h('td', { className: 'buttons' }, download, back))
+    const back = h(
+      'button',
+      { type: 'button', 'aria-label': `Roll back to version ${version}`, 'aria-haspopup': 'dialog' },
+      'Roll back',
+    )
+    const node = h(
+      'tr',
+      {},
+      h('th', { scope: 'row' }, count(version)),
+      h('td', {}, written, passed),
+      h('td', { className: 'buttons' }, download, back),
+    )
     let latest
     download.addEventListener('click', () => this.#download(version, download))
     back.addEventListener('click', () => this.dialog.ask(latest))
@@ -76,7 +91,10 @@ export class Checkpoints {
     button.disabled = true
     try {
       const answer = await this.request(`checkpoints/${version}`)
-      const link = h('a', { href: URL.createObjectURL(await answer.blob()), download: `checkpoint-${version}.safetensors` })
+      const link = h('a', {
+        href: URL.createObjectURL(await answer.blob()),
+        download: `checkpoint-${version}.safetensors`,
+      })
       link.click()
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
     } catch (error) {
@@ -104,8 +122,18 @@ class RollBack {
     const lost = `${weights.restored > 0 ? 'up to ' : ''}${plural(since, 'update')}`
     say(byId('ask-title'), `Roll back to version ${count(checkpoint.version)}?`)
     byId('ask-text').replaceChildren(
-      h('p', {}, `Weights and optimizer become what they were at ${moment(checkpoint.time, this.store.time)}. The model is at version ${count(weights.version)} now, so `, h('strong', {}, `${lost} will be lost`), '.'),
-      h('p', {}, 'Clients go on by themselves: live tickets expire, and each client makes its forward again. Every checkpoint stays.'),
+      h(
+        'p',
+        {},
+        `Weights and optimizer become what they were at ${moment(checkpoint.time, this.store.time)}. The model is at version ${count(weights.version)} now, so `,
+        h('strong', {}, `${lost} will be lost`),
+        '.',
+      ),
+      h(
+        'p',
+        {},
+        'Clients go on by themselves: live tickets expire, and each client makes its forward again. Every checkpoint stays.',
+      ),
     )
     say(byId('ask-error'), '')
     this.dialog.showModal()
@@ -119,7 +147,9 @@ class RollBack {
       const answer = await this.request(`checkpoints/${version}/restore`, { method: 'POST' })
       const { version: now } = await answer.json()
       this.dialog.close()
-      this.tell(`Rolled back to version ${count(version)}. The model is at version ${count(now)} now, with those weights.`)
+      this.tell(
+        `Rolled back to version ${count(version)}. The model is at version ${count(now)} now, with those weights.`,
+      )
     } catch (error) {
       say(byId('ask-error'), `Not rolled back: ${error.message}.`)
     } finally {

@@ -24,13 +24,15 @@ async function refusal(answer) {
 export const address = (path) => new URL(path, document.baseURI)
 
 /** Requests of this page's server; `token` is called for each. */
-export const requester = (token) => async (path, options = {}) => {
-  const secret = token()
-  const headers = secret ? { authorization: `Bearer ${secret}` } : {}
-  const answer = await fetch(address(path), { cache: 'no-store', ...options, headers })
-  if (!answer.ok) throw await refusal(answer)
-  return answer
-}
+export const requester =
+  (token) =>
+  async (path, options = {}) => {
+    const secret = token()
+    const headers = secret ? { authorization: `Bearer ${secret}` } : {}
+    const answer = await fetch(address(path), { cache: 'no-store', ...options, headers })
+    if (!answer.ok) throw await refusal(answer)
+    return answer
+  }
 
 /** Cuts a stream of server-sent events into the data of each. */
 export class EventReader {

@@ -57,7 +57,7 @@ export class Curves {
     this.#store = store
     // One for all charts; a change of size comes at the end of a frame, when the layout stands.
     this.sizes = new ResizeObserver(() => this.redraw())
-    this.#make()
+    this.charts = { ...this.#ofLearning(), ...this.#ofRequests(), ...this.#ofState() }
     readColours()
     const dark = matchMedia('(prefers-color-scheme: dark)')
     dark.addEventListener('change', () => {
@@ -72,22 +72,82 @@ export class Curves {
     for (const { node } of charts) sight.observe(node)
   }
 
-  #make() {
-    const { sizes } = this
+  #chart(title, { nothing: parts, ...rest }) {
+    return new Chart({ title, sizes: this.sizes, ...rest, nothing: nothing(parts) })
+  }
+
+  #ofLearning() {
     const step = (at) => {
       const value = this.#store.history.step?.[at]
       return value == null ? '' : `step ${count(value)}`
     }
-    const chart = (title, rest) => new Chart({ title, sizes, ...rest, nothing: nothing(rest.nothing) })
-    this.charts = {
-      loss: chart('Loss', { series: smoothed('curve-1'), format: number, zero: false, wide: true, nothing: lossHint(), extra: step }),
-      gradient: chart('Gradient norm', { series: smoothed('curve-2'), format: number, nothing: hint("Comes with the first step of this server's optimizer.") }),
-      updates: chart('Updates', { series: one('updates', 'curve-1'), format: rate, axis: axisRate, nothing: hint('Comes within a second.') }),
-      requests: chart('Requests', { series: [{ label: 'requests', colour: 'curve-1' }, { label: 'errors', colour: 'curve-2', dash: [5, 4] }], format: rate, axis: axisRate, nothing: hint('Comes within a second.') }),
-      latency: chart('Latency, mean', { series: one('latency', 'curve-3'), format: seconds, nothing: hint('Comes with the first request.') }),
-      staleness: chart('Staleness, mean', { series: one('staleness', 'curve-2'), format: number, nothing: hint('Comes with the first update.') }),
-      memory: chart('Memory', { series: [{ label: 'process', colour: 'curve-1' }, { label: 'tensors', colour: 'curve-2', dash: [5, 4] }], format: bytes, steps: byteSteps, nothing: hint('Comes within a second.') }),
-      clients: chart('Sessions and tickets', { series: [{ label: 'sessions', colour: 'curve-1' }, { label: 'tickets', colour: 'curve-2', dash: [5, 4] }], format: count, axis: compact, nothing: hint('Comes within a second.') }),
+    return {
+      loss: this.#chart('Loss', {
+        series: smoothed('curve-1'),
+        format: number,
+        zero: false,
+        wide: true,
+        nothing: lossHint(),
+        extra: step,
+      }),
+      gradient: this.#chart('Gradient norm', {
+        series: smoothed('curve-2'),
+        format: number,
+        nothing: hint("Comes with the first step of this server's optimizer."),
+      }),
+    }
+  }
+
+  #ofRequests() {
+    return {
+      updates: this.#chart('Updates', {
+        series: one('updates', 'curve-1'),
+        format: rate,
+        axis: axisRate,
+        nothing: hint('Comes within a second.'),
+      }),
+      requests: this.#chart('Requests', {
+        series: [
+          { label: 'requests', colour: 'curve-1' },
+          { label: 'errors', colour: 'curve-2', dash: [5, 4] },
+        ],
+        format: rate,
+        axis: axisRate,
+        nothing: hint('Comes within a second.'),
+      }),
+      latency: this.#chart('Latency, mean', {
+        series: one('latency', 'curve-3'),
+        format: seconds,
+        nothing: hint('Comes with the first request.'),
+      }),
+    }
+  }
+
+  #ofState() {
+    return {
+      staleness: this.#chart('Staleness, mean', {
+        series: one('staleness', 'curve-2'),
+        format: number,
+        nothing: hint('Comes with the first update.'),
+      }),
+      memory: this.#chart('Memory', {
+        series: [
+          { label: 'process', colour: 'curve-1' },
+          { label: 'tensors', colour: 'curve-2', dash: [5, 4] },
+        ],
+        format: bytes,
+        steps: byteSteps,
+        nothing: hint('Comes within a second.'),
+      }),
+      clients: this.#chart('Sessions and tickets', {
+        series: [
+          { label: 'sessions', colour: 'curve-1' },
+          { label: 'tickets', colour: 'curve-2', dash: [5, 4] },
+        ],
+        format: count,
+        axis: compact,
+        nothing: hint('Comes within a second.'),
+      }),
     }
   }
 
@@ -98,8 +158,17 @@ export class Curves {
       keepSettings(this.#settings)
       this.update()
     }
-    const spans = [[0, 'everything kept'], [3600, 'the last hour'], [600, 'the last 10 minutes'], [60, 'the last minute']]
-    const select = h('select', { id: 'span' }, ...spans.map(([value, label]) => h('option', { value, selected: value === this.#settings.window }, label)))
+    const spans = [
+      [0, 'everything kept'],
+      [3600, 'the last hour'],
+      [600, 'the last 10 minutes'],
+      [60, 'the last minute'],
+    ]
+    const select = h(
+      'select',
+      { id: 'span' },
+      ...spans.map(([value, label]) => h('option', { value, selected: value === this.#settings.window }, label)),
+    )
     select.addEventListener('change', () => change('window')(Number(select.value)))
     return [
       h('span', { className: 'toggle' }, h('label', { for: 'span' }, 'Show'), select),

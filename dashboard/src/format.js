@@ -11,7 +11,8 @@ const shortened = (value) => short.format(value).replace('K', 'k')
 /** Three significant digits, without a tail of zeros. */
 const digits = (value) => String(Number(value.toPrecision(3)))
 
-export const count = (value) => (!known(value) ? kNothing : Math.abs(value) < 1e7 ? whole.format(value) : shortened(value))
+export const count = (value) =>
+  !known(value) ? kNothing : Math.abs(value) < 1e7 ? whole.format(value) : shortened(value)
 
 export const compact = (value) => (known(value) ? shortened(value) : kNothing)
 
@@ -19,7 +20,11 @@ export const compact = (value) => (known(value) ? shortened(value) : kNothing)
 export function number(value) {
   if (!known(value)) return kNothing
   const size = Math.abs(value)
-  if (size !== 0 && (size < 1e-4 || size >= 1e6)) return value.toExponential(3).replace(/\.?0+e/, 'e').replace('e+', 'e')
+  if (size !== 0 && (size < 1e-4 || size >= 1e6))
+    return value
+      .toExponential(3)
+      .replace(/\.?0+e/, 'e')
+      .replace('e+', 'e')
   return size >= 1000 ? String(Number(value.toFixed(1))) : String(Number(value.toPrecision(4)))
 }
 

@@ -11,7 +11,13 @@ import { Token } from './token.js'
 // A tab that nobody sees lets go of its stream after this long.
 const kHiddenFor = 60_000
 
-const kStates = { connecting: 'Connecting…', live: 'Live', lost: 'Connection lost, trying again', refused: 'Waiting for a token', paused: 'Paused' }
+const kStates = {
+  connecting: 'Connecting…',
+  live: 'Live',
+  lost: 'Connection lost, trying again',
+  refused: 'Waiting for a token',
+  paused: 'Paused',
+}
 
 class Page {
   #path = ''
@@ -21,7 +27,11 @@ class Page {
     this.token = new Token(() => this.restart())
     this.request = requester(() => this.token.secret)
     this.store = new Store()
-    this.watch = new Watch({ request: this.request, onFeed: (feed) => this.#onFeed(feed), onState: (kind, error) => this.#onState(kind, error) })
+    this.watch = new Watch({
+      request: this.request,
+      onFeed: (feed) => this.#onFeed(feed),
+      onState: (kind, error) => this.#onState(kind, error),
+    })
     this.curves = new Curves(byId('curves'), this.store)
     byId('controls').append(...this.curves.controls())
     this.models = new Models()
@@ -111,7 +121,12 @@ class Page {
     say(node, kind === 'lost' && error.status ? 'No figures, trying again' : kStates[kind])
     document.documentElement.classList.toggle('past', kind === 'lost' || kind === 'paused')
     if (kind === 'live') this.token.close()
-    if (kind === 'lost' && error.status) this.#warn(this.#path ? `Model ${this.#path} can't be followed: ${error.message}.` : `The server answers: ${error.message}.`)
+    if (kind === 'lost' && error.status)
+      this.#warn(
+        this.#path
+          ? `Model ${this.#path} can't be followed: ${error.message}.`
+          : `The server answers: ${error.message}.`,
+      )
     else if (kind === 'live') this.#warn('')
     this.#title()
     if (kind === 'refused') await this.#onRefusal(error)
@@ -120,7 +135,10 @@ class Page {
   // Of a sub-model's feed, 403 may be that server's answer to this one, whose token is another matter.
   async #onRefusal(error) {
     if (this.#path && error.status === 403) {
-      const own = await this.request('statistics').then(() => undefined, (caught) => caught)
+      const own = await this.request('statistics').then(
+        () => undefined,
+        (caught) => caught,
+      )
       if (own?.status !== 403) {
         say(byId('state'), 'Not allowed')
         return this.#warn(`Model ${this.#path} can't be followed: ${error.message}.`)

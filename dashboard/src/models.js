@@ -85,8 +85,15 @@ export class Models {
 
   /** What is wrong below, in one sentence; '' when nothing is. */
   trouble({ statistics }) {
-    const wrong = flatten(statistics.models, this.#path && `${this.#path}.`).filter(({ model }) => model.state === 'down' || model.state === 'refused')
-    return wrong.map(({ path, model }) => `Model ${path} (${hostOf(model.url)}) ${model.state === 'down' ? 'is down' : 'refuses this server'}.`).join(' ')
+    const wrong = flatten(statistics.models, this.#path && `${this.#path}.`).filter(
+      ({ model }) => model.state === 'down' || model.state === 'refused',
+    )
+    return wrong
+      .map(
+        ({ path, model }) =>
+          `Model ${path} (${hostOf(model.url)}) ${model.state === 'down' ? 'is down' : 'refuses this server'}.`,
+      )
+      .join(' ')
   }
 
   #breadcrumb() {
@@ -94,11 +101,19 @@ export class Models {
     show(nav, this.#path !== '')
     const steps = this.#path ? this.#path.split('.') : []
     const paths = ['', ...steps.map((_, i) => steps.slice(0, i + 1).join('.'))]
-    const labels = paths.map((path) => (path === '' ? 'This server' : `Model ${path}${this.#known.has(path) ? `, ${hostOf(this.#known.get(path))}` : ''}`))
+    const labels = paths.map((path) =>
+      path === '' ? 'This server' : `Model ${path}${this.#known.has(path) ? `, ${hostOf(this.#known.get(path))}` : ''}`,
+    )
     if (nav.textContent === labels.join('')) return
     const items = paths.map((path, i) => {
       const last = i === paths.length - 1
-      return h('li', {}, last ? h('span', { 'aria-current': 'page' }, labels[i]) : h('a', { href: linkTo(path).replace(/=$/, '') }, labels[i]))
+      return h(
+        'li',
+        {},
+        last
+          ? h('span', { 'aria-current': 'page' }, labels[i])
+          : h('a', { href: linkTo(path).replace(/=$/, '') }, labels[i]),
+      )
     })
     nav.replaceChildren(h('ol', {}, ...items))
   }

@@ -4,19 +4,23 @@ import { byId, h, keyed, say, show } from './dom.js'
 
 /** Terms and what they are now, in a <dl>: items {term, value, note}. */
 function pairs(list) {
-  return keyed(list, ({ term }) => term, ({ term }) => {
-    const value = h('dd')
-    const note = h('dd', { className: 'note' })
-    const node = h('div', {}, h('dt', {}, term), value, note)
-    return {
-      node,
-      update(item) {
-        say(value, item.value)
-        say(note, item.note ?? '')
-        show(note, Boolean(item.note))
-      },
-    }
-  })
+  return keyed(
+    list,
+    ({ term }) => term,
+    ({ term }) => {
+      const value = h('dd')
+      const note = h('dd', { className: 'note' })
+      const node = h('div', {}, h('dt', {}, term), value, note)
+      return {
+        node,
+        update(item) {
+          say(value, item.value)
+          say(note, item.note ?? '')
+          show(note, Boolean(item.note))
+        },
+      }
+    },
+  )
 }
 
 export class Summary {
@@ -27,7 +31,11 @@ export class Summary {
     const latest = (name) => store.history[name]?.at(-1)
     const loss = s.loss
     this.#set([
-      { term: 'Loss', value: loss ? number(loss.last) : '–', note: loss?.step === undefined ? 'not reported' : `step ${count(loss.step)}` },
+      {
+        term: 'Loss',
+        value: loss ? number(loss.last) : '–',
+        note: loss?.step === undefined ? 'not reported' : `step ${count(loss.step)}`,
+      },
       { term: 'Version', value: count(s.weights?.version), note: plural(s.weights?.updates ?? 0, 'update') },
       { term: 'Updates', value: rate(latest('updates')), note: refusedNote(s.weights) },
       { term: 'Requests', value: rate(latest('requests')), note: `${count(s.requests_in_flight)} in flight` },
@@ -47,17 +55,21 @@ const refusedNote = (weights) => {
 const kColumns = ['Requests', 'Per second', 'Errors', 'p50', 'p95', 'p99']
 
 export class Routes {
-  #set = keyed(byId('routes').tBodies[0], ([name]) => name, ([name]) => {
-    const cells = kColumns.map((label) => h('td', { role: 'cell', 'data-label': label }))
-    const node = h('tr', { role: 'row' }, h('th', { role: 'rowheader', scope: 'row' }, name), ...cells)
-    return {
-      node,
-      update([, values]) {
-        values.forEach((value, i) => say(cells[i], value))
-        cells[2].classList.toggle('bad', values[2] !== '0')
-      },
-    }
-  })
+  #set = keyed(
+    byId('routes').tBodies[0],
+    ([name]) => name,
+    ([name]) => {
+      const cells = kColumns.map((label) => h('td', { role: 'cell', 'data-label': label }))
+      const node = h('tr', { role: 'row' }, h('th', { role: 'rowheader', scope: 'row' }, name), ...cells)
+      return {
+        node,
+        update([, values]) {
+          values.forEach((value, i) => say(cells[i], value))
+          cells[2].classList.toggle('bad', values[2] !== '0')
+        },
+      }
+    },
+  )
 
   update({ statistics, rates }) {
     const time = (route, name) => (route.requests > 0 ? seconds(route[name]) : '–')
@@ -83,26 +95,44 @@ const bucket = (upTo) => (upTo <= 1 ? count(upTo) : `${count((upTo + 1) / 2)} to
 export class Staleness {
   constructor() {
     const body = h('tbody')
-    this.empty = h('p', { className: 'nothing' }, 'No updates yet. An update is stale by as many versions as the weights moved between its forward and its gradient.')
+    this.empty = h(
+      'p',
+      { className: 'nothing' },
+      'No updates yet. An update is stale by as many versions as the weights moved between its forward and its gradient.',
+    )
     this.table = h(
       'table',
       { className: 'histogram', 'aria-labelledby': 'staleness-title' },
-      h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Versions behind'), h('th', { scope: 'col' }, 'Updates'), h('td'))),
+      h(
+        'thead',
+        {},
+        h('tr', {}, h('th', { scope: 'col' }, 'Versions behind'), h('th', { scope: 'col' }, 'Updates'), h('td')),
+      ),
       body,
     )
     byId('staleness').append(this.empty, this.table)
-    this.set = keyed(body, ({ up_to }) => up_to, ({ up_to }) => {
-      const updates = h('td')
-      const bar = h('span', { className: 'bar-of' })
-      const node = h('tr', {}, h('th', { scope: 'row' }, bucket(up_to)), updates, h('td', { 'aria-hidden': 'true' }, bar))
-      return {
-        node,
-        update(item) {
-          say(updates, count(item.updates))
-          bar.style.width = `${(100 * item.updates) / item.most}%`
-        },
-      }
-    })
+    this.set = keyed(
+      body,
+      ({ up_to }) => up_to,
+      ({ up_to }) => {
+        const updates = h('td')
+        const bar = h('span', { className: 'bar-of' })
+        const node = h(
+          'tr',
+          {},
+          h('th', { scope: 'row' }, bucket(up_to)),
+          updates,
+          h('td', { 'aria-hidden': 'true' }, bar),
+        )
+        return {
+          node,
+          update(item) {
+            say(updates, count(item.updates))
+            bar.style.width = `${(100 * item.updates) / item.most}%`
+          },
+        }
+      },
+    )
   }
 
   update({ statistics }) {
@@ -120,7 +150,11 @@ export class Replicas {
     const facts = h('dl', { className: 'pairs' })
     byId('replicas').append(list, facts)
     this.facts = pairs(facts)
-    this.members = keyed(list, ({ name }) => name, ({ name, self }) => ({ node: h('li', {}, self ? `${name} (this one)` : name), update() {} }))
+    this.members = keyed(
+      list,
+      ({ name }) => name,
+      ({ name, self }) => ({ node: h('li', {}, self ? `${name} (this one)` : name), update() {} }),
+    )
   }
 
   update({ statistics: { replicas } }) {
@@ -129,7 +163,11 @@ export class Replicas {
     this.members(replicas.members.map((name) => ({ name, self: name === replicas.id })))
     const since = replicas.seconds_since_average
     this.facts([
-      { term: 'Group', value: plural(replicas.members.length, 'member'), note: `formed ${replicas.forming === 1 ? 'once' : `${count(replicas.forming)} times`}` },
+      {
+        term: 'Group',
+        value: plural(replicas.members.length, 'member'),
+        note: `formed ${replicas.forming === 1 ? 'once' : `${count(replicas.forming)} times`}`,
+      },
       { term: 'Averages', value: count(replicas.averages), note: since === undefined ? '' : `the last ${ago(since)}` },
       { term: 'Drift', value: number(replicas.drift) },
       { term: 'Sent', value: bytes(replicas.bytes_sent) },
@@ -138,7 +176,19 @@ export class Replicas {
   }
 }
 
-const kTold = new Set(['id', 'uptime_seconds', 'connections', 'compute_queue', 'requests_in_flight', 'bytes_in', 'bytes_out', 'sessions', 'tensor_bytes', 'resident_bytes', 'gradient_norm'])
+const kTold = new Set([
+  'id',
+  'uptime_seconds',
+  'connections',
+  'compute_queue',
+  'requests_in_flight',
+  'bytes_in',
+  'bytes_out',
+  'sessions',
+  'tensor_bytes',
+  'resident_bytes',
+  'gradient_norm',
+])
 
 /** What the program adds to its statistics by itself: anything else that is one value. */
 const added = (statistics) =>
@@ -153,13 +203,29 @@ export class Server {
     const { statistics: s, time, id } = store
     const { tickets = {}, refused = {}, weights = {} } = s
     this.#set([
-      { term: 'Up', value: duration(s.uptime_seconds), note: `since ${moment(time - s.uptime_seconds, time)}, run ${id}` },
+      {
+        term: 'Up',
+        value: duration(s.uptime_seconds),
+        note: `since ${moment(time - s.uptime_seconds, time)}, run ${id}`,
+      },
       { term: 'Received', value: bytes(s.bytes_in) },
       { term: 'Sent', value: bytes(s.bytes_out) },
       { term: 'Queue', value: count(s.compute_queue), note: 'requests that wait for the model' },
-      { term: 'Tickets', value: `${count(tickets.live)} live`, note: `${bytes(tickets.bytes)}; ${count(tickets.done)} done, ${count(tickets.expired)} expired, ${count(tickets.evicted)} evicted` },
-      { term: 'Gradients refused', value: count(weights.refused), note: `${count(weights.stale)} stale, ${count(weights.scaled)} scaled` },
-      { term: 'Requests refused', value: count((refused.unauthorized ?? 0) + (refused.forbidden ?? 0)), note: `${count(refused.unauthorized)} without a valid token, ${count(refused.forbidden)} not allowed` },
+      {
+        term: 'Tickets',
+        value: `${count(tickets.live)} live`,
+        note: `${bytes(tickets.bytes)}; ${count(tickets.done)} done, ${count(tickets.expired)} expired, ${count(tickets.evicted)} evicted`,
+      },
+      {
+        term: 'Gradients refused',
+        value: count(weights.refused),
+        note: `${count(weights.stale)} stale, ${count(weights.scaled)} scaled`,
+      },
+      {
+        term: 'Requests refused',
+        value: count((refused.unauthorized ?? 0) + (refused.forbidden ?? 0)),
+        note: `${count(refused.unauthorized)} without a valid token, ${count(refused.forbidden)} not allowed`,
+      },
       ...batches(s.batches),
       ...certificate(s.tls, time),
       ...added(s),
@@ -167,7 +233,16 @@ export class Server {
   }
 }
 
-const batches = (counts) => (counts ? [{ term: 'Mean batch', value: number(counts.forward.mean_size), note: `${number(counts.backward.mean_size)} backward` }] : [])
+const batches = (counts) =>
+  counts
+    ? [
+        {
+          term: 'Mean batch',
+          value: number(counts.forward.mean_size),
+          note: `${number(counts.backward.mean_size)} backward`,
+        },
+      ]
+    : []
 
 function certificate(tls, now) {
   if (!tls) return []

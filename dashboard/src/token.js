@@ -29,8 +29,14 @@ export class Token {
 
   /** Shows the form; `refusal` is what the server answered. */
   ask(refusal) {
-    const wrong = refusal.status === 403 ? `This token isn't for statistics: ${refusal.message}. Enter another.` : "The server doesn't know this token. Enter another."
-    say(byId('entry-why'), this.secret || refusal.status === 403 ? wrong : 'The statistics of this server are for those who have a token.')
+    const wrong =
+      refusal.status === 403
+        ? `This token isn't for statistics: ${refusal.message}. Enter another.`
+        : "The server doesn't know this token. Enter another."
+    say(
+      byId('entry-why'),
+      this.secret || refusal.status === 403 ? wrong : 'The statistics of this server are for those who have a token.',
+    )
     show(byId('entry'), true)
     show(byId('forget'), false)
     byId('token').focus()

@@ -42,18 +42,24 @@ export const launch = () =>
  * `expected` (patterns), throws, or sends a request to any origin but `url`'s. `clock`: its time is the test's.
  */
 export async function open(t, browser, url, { expected = [], hash = '', init, clock, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options })
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    reducedMotion: 'reduce',
+    ...options,
+  })
   context.setDefaultTimeout(patience)
   if (init) await context.addInitScript(init)
   const page = await context.newPage()
   const wrong = (defer(t, () => context.close()).wrong ??= [])
   page.on('console', (message) => {
-    if (message.type() === 'error' && !expected.some((pattern) => pattern.test(message.text()))) wrong.push(message.text())
+    if (message.type() === 'error' && !expected.some((pattern) => pattern.test(message.text())))
+      wrong.push(message.text())
   })
   page.on('pageerror', (error) => wrong.push(error.stack))
   page.on('request', (request) => {
     const { protocol, origin } = new URL(request.url())
-    if (!['data:', 'blob:'].includes(protocol) && origin !== new URL(url).origin) wrong.push(`a request to ${request.url()}`)
+    if (!['data:', 'blob:'].includes(protocol) && origin !== new URL(url).origin)
+      wrong.push(`a request to ${request.url()}`)
   })
   if (clock) await page.clock.install()
   await page.goto(url + hash)

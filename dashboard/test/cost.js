@@ -33,14 +33,23 @@ const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`
 async function watch(session, browser, program, length) {
   const renderer = async () => {
     const { processInfo } = await browser.send('SystemInfo.getProcessInfo')
-    return { time: processInfo.filter(({ type }) => type === 'renderer').reduce((sum, { cpuTime }) => sum + cpuTime, 0), at: performance.now() / 1000 }
+    return {
+      time: processInfo.filter(({ type }) => type === 'renderer').reduce((sum, { cpuTime }) => sum + cpuTime, 0),
+      at: performance.now() / 1000,
+    }
   }
   await wait(Math.min(30, length / 4) * 1000)
   const held = await measure(session)
   const before = [usage(program), await renderer()]
   await wait(length * 1000)
   const after = [usage(program), await renderer(), await measure(session)]
-  return { server: share(before[0], after[0]), page: share(before[1], after[1]), resident: [before[0].resident, after[0].resident], heap: [held.heap, after[2].heap], nodes: [held.nodes, after[2].nodes] }
+  return {
+    server: share(before[0], after[0]),
+    page: share(before[1], after[1]),
+    resident: [before[0].resident, after[0].resident],
+    heap: [held.heap, after[2].heap],
+    nodes: [held.nodes, after[2].nodes],
+  }
 }
 
 async function main(t) {
@@ -51,15 +60,24 @@ async function main(t) {
   const first = await shareWhile(server, around)
   const page = await open(t, chromium, url)
   await isLive(page)
-  const seen = await watch(await page.context().newCDPSession(page), await chromium.newBrowserCDPSession(), server, seconds)
+  const seen = await watch(
+    await page.context().newCDPSession(page),
+    await chromium.newBrowserCDPSession(),
+    server,
+    seconds,
+  )
   trainers[0].child.kill('SIGKILL')
   const idleSeen = await shareWhile(server, around)
   await page.close()
   const idle = await shareWhile(server, around)
-  console.log(`the server, at ${kStepsPerSecond} steps a second: ${percent(first)} of a core without the page, ${percent(seen.server)} with it`)
+  console.log(
+    `the server, at ${kStepsPerSecond} steps a second: ${percent(first)} of a core without the page, ${percent(seen.server)} with it`,
+  )
   console.log(`the server, idle: ${percent(idle)} of a core without the page, ${percent(idleSeen)} with it`)
   console.log(`the server's memory in ${seconds} s: ${seen.resident.map(mebibytes).join(' to ')}`)
-  console.log(`the page: ${percent(seen.page)} of a core, its heap ${seen.heap.map(mebibytes).join(' to ')}, ${seen.nodes.join(' to ')} nodes`)
+  console.log(
+    `the page: ${percent(seen.page)} of a core, its heap ${seen.heap.map(mebibytes).join(' to ')}, ${seen.nodes.join(' to ')} nodes`,
+  )
 }
 
 const ends = []

@@ -29,10 +29,29 @@ export async function trainDigits(test, { token, pace, trainers = 1 } = {}) {
   writeFileSync(file, JSON.stringify(model))
   const env = { SHUMAI_TOKEN: token }
   const feed = await startServer(t, `${bin}/digits_feed`, ['--port', '0'])
-  const options = ['--port', '0', '--seed', '1', '--lr', '0.003', '--interval', '0.5', '--keep', '20', '--limit', 'max_finished_tickets=500']
-  const server = new Program(t, `${bin}/shumai`, ['serve', file, '--checkpoint', path.join(folder, 'weights'), ...options], { env })
+  const options = [
+    '--port',
+    '0',
+    '--seed',
+    '1',
+    '--lr',
+    '0.003',
+    '--interval',
+    '0.5',
+    '--keep',
+    '20',
+    '--limit',
+    'max_finished_tickets=500',
+  ]
+  const server = new Program(
+    t,
+    `${bin}/shumai`,
+    ['serve', file, '--checkpoint', path.join(folder, 'weights'), ...options],
+    { env },
+  )
   const [, url] = await server.find(/^serving .* at (\S+)$/m)
   const script = fileURLToPath(new URL('trainer.js', import.meta.url))
-  const train = () => new Program(t, process.execPath, [script, url, feed.url, ...(pace ? [String(pace)] : [])], { env })
+  const train = () =>
+    new Program(t, process.execPath, [script, url, feed.url, ...(pace ? [String(pace)] : [])], { env })
   return { server, trainers: Array.from({ length: trainers }, train), url: `${url}/` }
 }

@@ -20,7 +20,12 @@ test('an hour of events leaves no memory, nodes or listeners behind', async (t) 
       if (mock.points >= kPoints) mock.merge()
       else mock.advance()
       // As fast as the page draws, and not faster, as there would be nothing to measure in a queue.
-      if (sent % 20 === 0) await until(page, (time) => document.querySelector('#summary').textContent.includes(time), `${mock.version.toLocaleString('en')} updates`)
+      if (sent % 20 === 0)
+        await until(
+          page,
+          (time) => document.querySelector('#summary').textContent.includes(time),
+          `${mock.version.toLocaleString('en')} updates`,
+        )
     }
   }
   const session = await page.context().newCDPSession(page)

@@ -2,7 +2,21 @@
 import { createServer } from 'node:http'
 import { makePage } from '../build.js'
 
-const kColumns = ['loss', 'step', 'gradient_norm', 'updates', 'requests', 'errors', 'latency', 'staleness', 'version', 'tensor_bytes', 'resident_bytes', 'sessions', 'tickets']
+const kColumns = [
+  'loss',
+  'step',
+  'gradient_norm',
+  'updates',
+  'requests',
+  'errors',
+  'latency',
+  'staleness',
+  'version',
+  'tensor_bytes',
+  'resident_bytes',
+  'sessions',
+  'tickets',
+]
 
 const MiB = 2 ** 20
 // The same curve in each run, without a generator of random numbers.
@@ -24,7 +38,14 @@ const pointAt = (i) => ({
   tickets: 4 + Math.round(ripple(i, 3)),
 })
 
-const route = (requests, errors = 0) => ({ requests, errors, seconds: requests * 0.004, p50_seconds: 0.0038, p95_seconds: 0.0071, p99_seconds: 0.0123 })
+const route = (requests, errors = 0) => ({
+  requests,
+  errors,
+  seconds: requests * 0.004,
+  p50_seconds: 0.0038,
+  p95_seconds: 0.0071,
+  p99_seconds: 0.0123,
+})
 
 export class Mock {
   id = '1f00ab3c'
@@ -125,11 +146,39 @@ export class Mock {
       bytes_out: n * 96_000,
       refused: { unauthorized: 2, forbidden: 0 },
       sessions: 3,
-      tickets: { live: 4, bytes: 812_000, minted: n * 42, done: n * 41, expired: 12, evicted: 0, remembered: 100, answers_replayed: 1 },
-      weights: { version, updates: n * 41, refused: 1, stale: 2, scaled: 0, restored: this.restored.length, staleness: this.empty ? [] : [[0, n * 30], [1, n * 8], [3, n * 2], [7, n]].map(([up_to, updates]) => ({ up_to, updates })) },
-      ...(last ? { loss: { last: last.loss ?? 0.05, step: last.step, reports: n * 41 }, gradient_norm: last.gradient_norm } : {}),
+      tickets: {
+        live: 4,
+        bytes: 812_000,
+        minted: n * 42,
+        done: n * 41,
+        expired: 12,
+        evicted: 0,
+        remembered: 100,
+        answers_replayed: 1,
+      },
+      weights: {
+        version,
+        updates: n * 41,
+        refused: 1,
+        stale: 2,
+        scaled: 0,
+        restored: this.restored.length,
+        staleness: this.empty
+          ? []
+          : [
+              [0, n * 30],
+              [1, n * 8],
+              [3, n * 2],
+              [7, n],
+            ].map(([up_to, updates]) => ({ up_to, updates })),
+      },
+      ...(last
+        ? { loss: { last: last.loss ?? 0.05, step: last.step, reports: n * 41 }, gradient_norm: last.gradient_norm }
+        : {}),
       ...(this.models && !model ? { models: this.models } : {}),
-      ...(this.checkpoints ? { checkpoint: { version: 120, writes: 3, failures: 0, last_write_seconds: 0.002, resumed: false } } : {}),
+      ...(this.checkpoints
+        ? { checkpoint: { version: 120, writes: 3, failures: 0, last_write_seconds: 0.002, resumed: false } }
+        : {}),
       tensor_bytes: 5.4 * MiB,
       resident_bytes: 61 * MiB,
       ...this.statistics,
@@ -144,7 +193,8 @@ export class Mock {
     const secret = request.headers.authorization?.replace('Bearer ', '')
     const allowed = !this.token || secret === this.token
     if (url.pathname === '/') return this.#sendPage(response, allowed)
-    if (this.scoped && secret === this.scoped) return problem(response, 403, 'the token "phone" isn\'t for "statistics"')
+    if (this.scoped && secret === this.scoped)
+      return problem(response, 403, 'the token "phone" isn\'t for "statistics"')
     if (!allowed) return problem(response, 401, 'this server wants a token')
     this.#data(request, response, url)
   }
@@ -176,7 +226,8 @@ export class Mock {
 
   #checkpoint(request, response, version, restore) {
     if (restore && this.restoreFails) return problem(response, ...this.restoreFails)
-    if (!restore) return response.writeHead(200, { 'content-type': 'application/x-safetensors' }).end(`checkpoint ${version}`)
+    if (!restore)
+      return response.writeHead(200, { 'content-type': 'application/x-safetensors' }).end(`checkpoint ${version}`)
     if (request.method !== 'POST') return problem(response, 405, 'POST it')
     this.restored.push(version)
     json(response, { restored: version, version: this.points * 41 + 1 })
@@ -184,10 +235,13 @@ export class Mock {
   }
 }
 
-const json = (response, value) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+const json = (response, value) =>
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value))
 
 const problem = (response, status, detail) =>
-  response.writeHead(status, { 'content-type': 'application/problem+json' }).end(JSON.stringify({ title: 'refused', status, detail }))
+  response
+    .writeHead(status, { 'content-type': 'application/problem+json' })
+    .end(JSON.stringify({ title: 'refused', status, detail }))
 
 /** Three servers below: one up, with one below it that is down, and one that doesn't take our token. */
 export const someModels = [
@@ -200,10 +254,28 @@ export const someModels = [
     failures: 0,
     statistics: {
       weights: { version: 2560 },
-      models: [{ model: '0', url: 'http://127.0.0.1:4003', state: 'down', error: 'connect: Connection refused', seconds_ago: 4.1, calls: 12, failures: 12 }],
+      models: [
+        {
+          model: '0',
+          url: 'http://127.0.0.1:4003',
+          state: 'down',
+          error: 'connect: Connection refused',
+          seconds_ago: 4.1,
+          calls: 12,
+          failures: 12,
+        },
+      ],
     },
   },
-  { model: '1', url: 'http://127.0.0.1:4002', state: 'refused', error: 'its token isn\'t for "statistics"', seconds_ago: 1.2, calls: 5119, failures: 3 },
+  {
+    model: '1',
+    url: 'http://127.0.0.1:4002',
+    state: 'refused',
+    error: 'its token isn\'t for "statistics"',
+    seconds_ago: 1.2,
+    calls: 5119,
+    failures: 3,
+  },
 ]
 
 export const someCheckpoints = (now) => ({

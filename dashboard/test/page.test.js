@@ -27,14 +27,21 @@ test('curves, summary and routes move with each event', async (t) => {
   const mock = await mocked(t)
   const page = await open(t, browser, mock.url)
   await isLive(page)
-  const picture = () => page.locator('figure canvas').first().evaluate((canvas) => canvas.toDataURL())
+  const picture = () =>
+    page
+      .locator('figure canvas')
+      .first()
+      .evaluate((canvas) => canvas.toDataURL())
   const before = [await readout(page, 'Loss').textContent(), await picture()]
   assert.equal(await summary(page, 'Version').textContent(), '2,460')
   mock.advance()
   await until(page, () => document.querySelector('#summary').textContent.includes('2,501'))
   assert.notEqual(await readout(page, 'Loss').textContent(), before[0])
   assert.notEqual(await picture(), before[1])
-  assert.equal(await page.getByRole('row', { name: /^optimize/ }).textContent(), 'optimize2,50141/s03.8 ms7.1 ms12.3 ms')
+  assert.equal(
+    await page.getByRole('row', { name: /^optimize/ }).textContent(),
+    'optimize2,50141/s03.8 ms7.1 ms12.3 ms',
+  )
 })
 
 test('points that the server merged replace those before', async (t) => {
@@ -44,7 +51,10 @@ test('points that the server merged replace those before', async (t) => {
   const points = () => Number(document.querySelector('[aria-label="Loss, moment"]').getAttribute('aria-valuemax'))
   assert.equal(await page.evaluate(points), 599)
   mock.merge()
-  await until(page, () => Number(document.querySelector('[aria-label="Loss, moment"]').getAttribute('aria-valuemax')) === 299)
+  await until(
+    page,
+    () => Number(document.querySelector('[aria-label="Loss, moment"]').getAttribute('aria-valuemax')) === 299,
+  )
 })
 
 test('curves without data say how to get it', async (t) => {
@@ -138,7 +148,10 @@ test('models are a tree with what is wrong, and each can be followed and left', 
   const mock = await mocked(t, everything())
   const page = await open(t, browser, mock.url)
   await isLive(page)
-  assert.equal(await page.locator('.message.bad').textContent(), 'Model 0.0 (127.0.0.1:4003) is down. Model 1 (127.0.0.1:4002) refuses this server.')
+  assert.equal(
+    await page.locator('.message.bad').textContent(),
+    'Model 0.0 (127.0.0.1:4003) is down. Model 1 (127.0.0.1:4002) refuses this server.',
+  )
   assert.deepEqual(await page.locator('#tree .condition').allTextContents(), ['● up', '▲ down', '■ refused'])
   assert.match(await page.locator('#tree').textContent(), /connect: Connection refused/)
   await page.getByRole('link', { name: '0: 127.0.0.1:4001' }).click()
@@ -166,7 +179,11 @@ test("a model whose feed can't be had says why, until it can", async (t) => {
     const page = await open(t, browser, mock.url, { hash: '#model=1', expected: [kRefused] })
     await page.getByText("Model 1 can't be followed: connect: Connection refused.").waitFor()
     await page.getByText(status === 403 ? 'Not allowed' : 'No figures, trying again').waitFor()
-    assert.equal(await page.getByLabel('Token', { exact: true }).isVisible(), false, 'the token of this server is right')
+    assert.equal(
+      await page.getByLabel('Token', { exact: true }).isVisible(),
+      false,
+      'the token of this server is right',
+    )
     if (status === 403) continue
     mock.refuseModel = undefined
     await isLive(page)
@@ -225,14 +242,30 @@ test('a checkpoint is downloaded with the token', async (t) => {
   const page = await open(t, browser, mock.url, { expected: [kRefused] })
   await page.getByLabel('Token', { exact: true }).fill('a-secret-of-the-team')
   await page.keyboard.press('Enter')
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download checkpoint 8200' }).click()])
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Download checkpoint 8200' }).click(),
+  ])
   assert.equal(download.suggestedFilename(), 'checkpoint-8200.safetensors')
   assert.equal(await readFile(await download.path(), 'utf8'), 'checkpoint 8200')
 })
 
 test('replicas, batches and what a program adds are shown', async (t) => {
-  const replicas = { id: 'b', members: ['a', 'b'], forming: 3, round: 7, averages: 7, drift: 0.01, bytes_sent: 4096, failures: 1, failure: 'a left', seconds_since_average: 2 }
-  const mock = await mocked(t, { statistics: { replicas, batches: { forward: { mean_size: 3.5 }, backward: { mean_size: 2 } }, epoch: 12 } })
+  const replicas = {
+    id: 'b',
+    members: ['a', 'b'],
+    forming: 3,
+    round: 7,
+    averages: 7,
+    drift: 0.01,
+    bytes_sent: 4096,
+    failures: 1,
+    failure: 'a left',
+    seconds_since_average: 2,
+  }
+  const mock = await mocked(t, {
+    statistics: { replicas, batches: { forward: { mean_size: 3.5 }, backward: { mean_size: 2 } }, epoch: 12 },
+  })
   const page = await open(t, browser, mock.url)
   await isLive(page)
   assert.deepEqual(await page.locator('.members li').allTextContents(), ['a', 'b (this one)'])
@@ -251,9 +284,20 @@ test('keys alone reach everything, and read values off the curves', async (t) =>
   const reached = new Set()
   for (let i = 0; i < 40; ++i) {
     await page.keyboard.press('Tab')
-    reached.add(await page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.id ?? ''))
+    reached.add(
+      await page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.id ?? ''),
+    )
   }
-  for (const name of ['span', 'smooth', 'log', 'Loss, moment', 'Latency, mean, moment', 'Download checkpoint 9840', 'Roll back to version 120']) assert.ok(reached.has(name), name)
+  for (const name of [
+    'span',
+    'smooth',
+    'log',
+    'Loss, moment',
+    'Latency, mean, moment',
+    'Download checkpoint 9840',
+    'Roll back to version 120',
+  ])
+    assert.ok(reached.has(name), name)
 
   const loss = page.getByRole('slider', { name: 'Loss, moment' })
   await loss.focus()
@@ -284,7 +328,11 @@ test('logarithm, smoothing and span are switched, and remembered', async (t) => 
   const mock = await mocked(t, { points: 200 })
   const page = await open(t, browser, mock.url)
   await isLive(page)
-  const picture = () => page.locator('figure canvas').first().evaluate((canvas) => canvas.toDataURL())
+  const picture = () =>
+    page
+      .locator('figure canvas')
+      .first()
+      .evaluate((canvas) => canvas.toDataURL())
   let last = await picture()
   for (const name of ['Logarithmic loss', 'Smooth']) {
     await page.getByLabel(name).click()
@@ -312,10 +360,21 @@ test('nothing serious is in the way of anyone, in light and in dark', async (t) 
 })
 
 test('a phone shows all of it without scrolling sideways', async (t) => {
-  const routes = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`a_route_with_quite_a_long_name_${i}`, { requests: 123_456_789, errors: i, seconds: 1, p50_seconds: 0.0123, p95_seconds: 0.0234, p99_seconds: 12.3 }]))
-  const models = [{ ...someModels[1], url: `http://${'a-long-name.'.repeat(8)}example:65535`, error: `connect: ${'x'.repeat(200)}` }]
+  const routes = Object.fromEntries(
+    Array.from({ length: 30 }, (_, i) => [
+      `a_route_with_quite_a_long_name_${i}`,
+      { requests: 123_456_789, errors: i, seconds: 1, p50_seconds: 0.0123, p95_seconds: 0.0234, p99_seconds: 12.3 },
+    ]),
+  )
+  const models = [
+    { ...someModels[1], url: `http://${'a-long-name.'.repeat(8)}example:65535`, error: `connect: ${'x'.repeat(200)}` },
+  ]
   const mock = await mocked(t, { ...everything(), routes, models })
-  const page = await open(t, browser, mock.url, { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true })
+  const page = await open(t, browser, mock.url, {
+    viewport: { width: 360, height: 740 },
+    hasTouch: true,
+    isMobile: true,
+  })
   await isLive(page)
   assert.deepEqual(await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]), [360, 360])
   assert.equal(await page.getByRole('row').count(), 31 + 5 + 4, 'tables are tables for those who hear them')

@@ -16,7 +16,17 @@ const kToken = 'the-secret-of-the-dashboard-test'
 const kRefused = /status of (401|502)/
 
 const aboveStep = (page, step) =>
-  until(page, (least) => Number(document.querySelector('#summary').textContent.match(/step ([\d,]+)/)?.[1].replaceAll(',', '')) > least, step)
+  until(
+    page,
+    (least) =>
+      Number(
+        document
+          .querySelector('#summary')
+          .textContent.match(/step ([\d,]+)/)?.[1]
+          .replaceAll(',', ''),
+      ) > least,
+    step,
+  )
 
 async function enter(page) {
   await page.getByLabel('Token', { exact: true }).fill(kToken)
@@ -47,11 +57,20 @@ for (const token of [undefined, kToken]) {
     const first = await page.evaluate(loss)
     await until(page, (worse) => Number(document.querySelector('#summary dd').textContent) < worse / 2, first)
     await page.locator('figure', { hasText: 'Loss' }).locator('canvas').first().waitFor()
-    await page.getByRole('button', { name: /^Roll back/ }).nth(1).waitFor()
+    await page
+      .getByRole('button', { name: /^Roll back/ })
+      .nth(1)
+      .waitFor()
     await assertAccessible(page, 'of a server that learns')
     await keepPicture(page, `digits-${how}-token`)
 
-    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /^Download checkpoint/ }).first().click()])
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page
+        .getByRole('button', { name: /^Download checkpoint/ })
+        .first()
+        .click(),
+    ])
     const file = await readFile(await download.path())
     const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE())))
     assert.deepEqual(header['4.weight'].shape, [10, 196])
@@ -72,7 +91,9 @@ test('nginx may have the page under a path, with its events and roll-backs', asy
   const { url: model } = await trainDigits(t, { pace: 50 })
   const folder = temporaryFolder(owner)
   const port = await freePort()
-  const scratch = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')
+  const scratch = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${folder}/${name};`)
+    .join(' ')
   writeFileSync(
     `${folder}/nginx.conf`,
     `daemon off; master_process off; pid ${folder}/pid; events {} http { access_log off; ${scratch} server { listen 127.0.0.1:${port};
@@ -82,33 +103,52 @@ test('nginx may have the page under a path, with its events and roll-backs', asy
   const gateway = new Program(owner, '/usr/sbin/nginx', ['-e', 'stderr', '-c', `${folder}/nginx.conf`])
   await poll(() => {
     if (!gateway.running) throw new Error(gateway.output)
-    return fetch(url).then(({ ok }) => ok, () => false)
+    return fetch(url).then(
+      ({ ok }) => ok,
+      () => false,
+    )
   }, 'nginx')
   const page = await open(t, browser, url)
   await isLive(page)
   await aboveStep(page, 20)
-  await page.getByRole('button', { name: /^Roll back/ }).nth(1).waitFor()
+  await page
+    .getByRole('button', { name: /^Roll back/ })
+    .nth(1)
+    .waitFor()
   await rollBackToOldest(page)
 })
 
 test('the models behind a composed server are followed, and missed when they go', async (t) => {
   const owner = deferring(t)
   const app = makeApp(owner)
-  const start = (name, args) => startServer(owner, process.execPath, [`${app}/distributed/${name}.js`, ...args, '--port', '0'], { cwd: app })
+  const start = (name, args) =>
+    startServer(owner, process.execPath, [`${app}/distributed/${name}.js`, ...args, '--port', '0'], { cwd: app })
   const [a, b] = await Promise.all([start('model_a', []), start('model_b', [])])
   const composed = await start('composed', [a.url, b.url])
-  const data = new Program(owner, process.execPath, [`${app}/distributed/data.js`, composed.url, '--steps', '1000000'], { cwd: app })
+  const data = new Program(
+    owner,
+    process.execPath,
+    [`${app}/distributed/data.js`, composed.url, '--steps', '1000000'],
+    { cwd: app },
+  )
   const page = await open(t, browser, `${composed.url}/`, { expected: [kRefused] })
   await isLive(page)
   const states = page.locator('#tree .condition')
   await until(page, () => document.querySelectorAll('#tree [data-state=up]').length === 2)
   await keepPicture(page, 'composed')
   await page.locator('#tree').getByRole('link').first().click()
-  await page.locator('#breadcrumb').getByText(/^Model 0, /).waitFor()
+  await page
+    .locator('#breadcrumb')
+    .getByText(/^Model 0, /)
+    .waitFor()
   await isLive(page)
   const version = () => Number(document.querySelectorAll('#summary dd:not(.note)')[1].textContent.replaceAll(',', ''))
   const before = await page.evaluate(version)
-  await until(page, (least) => Number(document.querySelectorAll('#summary dd:not(.note)')[1].textContent.replaceAll(',', '')) > least, before)
+  await until(
+    page,
+    (least) => Number(document.querySelectorAll('#summary dd:not(.note)')[1].textContent.replaceAll(',', '')) > least,
+    before,
+  )
   await page.getByText("A model's checkpoints are on the dashboard of its own server").waitFor()
   await assertAccessible(page, 'of a model that is followed')
   await keepPicture(page, 'composed-model-0')

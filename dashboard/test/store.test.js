@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { flatten, smooth, Store } from '../src/store.js'
 
-const feed = (fields) => ({ id: 'a', time: 10, cursor: '0.1', statistics: { routes: {} }, history: { reset: true, interval: 1, time: [9, 10], loss: [2, 1] }, ...fields })
+const feed = (fields) => ({
+  id: 'a',
+  time: 10,
+  cursor: '0.1',
+  statistics: { routes: {} },
+  history: { reset: true, interval: 1, time: [9, 10], loss: [2, 1] },
+  ...fields,
+})
 const more = (time, columns) => ({ reset: false, interval: 1, time, ...columns })
 
 test('history that is not a reset is appended', () => {
@@ -71,15 +78,32 @@ test('the latest value is the last that is not null', () => {
 })
 
 test('smoothing keeps constants, nulls and the first value, and lowers noise', () => {
-  assert.deepEqual(smooth([3, 3, null, 3]).map((value) => value && Number(value.toFixed(12))), [3, 3, null, 3])
+  assert.deepEqual(
+    smooth([3, 3, null, 3]).map((value) => value && Number(value.toFixed(12))),
+    [3, 3, null, 3],
+  )
   assert.equal(smooth([5])[0], 5)
   const noise = Array.from({ length: 100 }, (_, i) => (i % 2 ? 1 : -1))
   assert.ok(Math.abs(smooth(noise).at(-1)) < 0.2)
 })
 
 test('models become rows with paths from this server down', () => {
-  const models = [{ model: '0', statistics: { models: [{ model: '0' }, { model: '1', statistics: {} }] } }, { model: '1' }]
-  assert.deepEqual(flatten(models).map(({ path, depth }) => [path, depth]), [['0', 0], ['0.0', 1], ['0.1', 1], ['1', 0]])
+  const models = [
+    { model: '0', statistics: { models: [{ model: '0' }, { model: '1', statistics: {} }] } },
+    { model: '1' },
+  ]
+  assert.deepEqual(
+    flatten(models).map(({ path, depth }) => [path, depth]),
+    [
+      ['0', 0],
+      ['0.0', 1],
+      ['0.1', 1],
+      ['1', 0],
+    ],
+  )
   assert.deepEqual(flatten(undefined), [])
-  assert.deepEqual(flatten([{ model: '2' }], '0.').map(({ path }) => path), ['0.2'])
+  assert.deepEqual(
+    flatten([{ model: '2' }], '0.').map(({ path }) => path),
+    ['0.2'],
+  )
 })
