@@ -6,6 +6,18 @@
 namespace sm::cli {
 namespace {
 
+// Messages of CLI11's own validators name a range that ends at the largest double.
+CLI::Validator number_that(const char* rule, bool (*fits)(double)) {
+  const auto problem = [=](const std::string& text) {
+    double value = 0;
+    const bool good = CLI::detail::lexical_cast(text, value) && fits(value);
+    return good ? std::string() : "expected a number " + std::string(rule) + ", got \"" + text + "\"";
+  };
+  return {problem, ""};
+}
+const CLI::Validator kNotNegative = number_that("of 0 or more", [](double value) { return value >= 0; });
+const CLI::Validator kPositive = number_that("above 0", [](double value) { return value > 0; });
+
 void add_access(CLI::App& app, Access& access) {
   app.add_option("--token-file", access.token_file,
                  "A file with the token, alone or as a server has it; else SHUMAI_TOKEN")
@@ -18,7 +30,7 @@ void add_access(CLI::App& app, Access& access) {
   key->type_name("FILE")->needs(cert);
   app.add_option("--timeout", access.timeout, "For each request, retries included, in seconds")
       ->type_name("S")
-      ->check(CLI::PositiveNumber)
+      ->check(kPositive)
       ->capture_default_str();
 }
 
@@ -36,12 +48,10 @@ void add_optimizer(CLI::App& app, T& out) {
       ->capture_default_str();
   app.add_option("--lr", out.learning_rate, "Its learning rate")
       ->type_name("X")
-      ->check(CLI::NonNegativeNumber)
+      ->check(kNotNegative)
       ->capture_default_str();
-  app.add_option("--momentum", out.momentum, "For sgd and rmsprop")->type_name("X")->check(CLI::NonNegativeNumber);
-  app.add_option("--weight-decay", out.weight_decay, "For every optimizer")
-      ->type_name("X")
-      ->check(CLI::NonNegativeNumber);
+  app.add_option("--momentum", out.momentum, "For sgd and rmsprop")->type_name("X")->check(kNotNegative);
+  app.add_option("--weight-decay", out.weight_decay, "For every optimizer")->type_name("X")->check(kNotNegative);
 }
 
 void define_serve_model(CLI::App& app, ServeArguments& out) {
@@ -54,25 +64,23 @@ void define_serve_model(CLI::App& app, ServeArguments& out) {
       ->capture_default_str();
   app.add_option("--interval", out.interval, "Between two checkpoints, in seconds")
       ->type_name("S")
-      ->check(CLI::PositiveNumber)
+      ->check(kPositive)
       ->capture_default_str();
   app.add_option("--keep", out.keep, "How many checkpoints stay")
       ->type_name("N")
-      ->check(CLI::PositiveNumber)
+      ->check(kPositive)
       ->capture_default_str();
   app.add_option("--staleness", out.staleness,
                  "Gradients of older weights: accept, scale, or reject:N beyond N updates")
       ->type_name("POLICY")
       ->capture_default_str();
-  app.add_option("--max-norm", out.max_norm, "Refuses gradients of a larger norm")
-      ->type_name("X")
-      ->check(CLI::PositiveNumber);
+  app.add_option("--max-norm", out.max_norm, "Refuses gradients of a larger norm")->type_name("X")->check(kPositive);
   app.add_option("--limit", out.limits, "Sets a limit of docs/limits.md, as in max_tickets=1000 or ticket_lifetime=60s")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   app.add_option("--seed", out.seed, "For the initial weights and dropout; else by chance")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(kNotNegative);
   app.add_option("--threads", out.threads, "That read, write and compute")
       ->type_name("N")
       ->check(CLI::Range(1, 256))
@@ -100,7 +108,7 @@ void define_replicas(CLI::App& app, ServeArguments& out) {
   app.add_option("--average-every", out.replica_every, "Updates between two averages of the replicas")
       ->type_name("N")
       ->needs(place)
-      ->check(CLI::PositiveNumber)
+      ->check(kPositive)
       ->capture_default_str();
   app.add_flag("--synchronous", out.replica_synchronous, "Averages each update before it is acknowledged")
       ->needs(place);
@@ -160,13 +168,10 @@ void define_train(CLI::App& app, TrainArguments& out) {
       ->type_name("NAME")
       ->check(CLI::IsMember(loss_names()))
       ->capture_default_str();
-  app.add_option("--batch", out.batch, "Examples a step")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  app.add_option("--batch", out.batch, "Examples a step")->type_name("N")->check(kPositive)->capture_default_str();
   app.add_option("--epochs", out.epochs, "Times through the data")
       ->type_name("N")
-      ->check(CLI::PositiveNumber)
+      ->check(kPositive)
       ->capture_default_str();
   app.add_option("--held-out", out.held_out, "The share of examples that only judge")
       ->type_name("SHARE")
@@ -212,16 +217,16 @@ void define_bench(CLI::App& app, BenchArguments& out) {
       ->capture_default_str();
   app.add_option("--seconds", out.seconds, "How long is measured")
       ->type_name("S")
-      ->check(CLI::PositiveNumber)
+      ->check(kPositive)
       ->capture_default_str();
   app.add_option("--warmup", out.warmup, "How long before that isn't")
       ->type_name("S")
-      ->check(CLI::NonNegativeNumber)
+      ->check(kNotNegative)
       ->capture_default_str();
   app.add_option("--rate", out.rate,
                  "Requests a second in all, sent when they are due: what waits for its turn counts as latency")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(kPositive);
   app.add_flag("--train", out.train, "Steps: a forward, then an optimize with a gradient of zeros");
   app.add_flag("--json", out.json, "The outcome as JSON");
   add_access(app, out.access);

@@ -6,6 +6,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/definition.hpp"
+#include "cli/refusal.hpp"
 #include "cli/shells.hpp"
 #include "cli/usage.hpp"
 #include "shumai/error.hpp"
@@ -37,19 +38,16 @@ int refuse(const std::string& command, const std::string& message) {
   return kUsage;
 }
 
-// The command that the words begin with, for messages about what follows it.
-std::string command_in(const CLI::App& app) {
-  const auto used = app.get_subcommands();
-  return used.empty() ? "" : used.front()->get_name();
-}
-
 int guarded(const std::string& command, const std::function<int()>& action) {
   try {
     return action();
   } catch (const UsageError& error) {
     return refuse(command, error.what());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "shumai: %s: %s\n", command.c_str(), error.what());
+    const std::string message = error.what();
+    // serve() names itself.
+    const bool named = message.starts_with(command + ": ");
+    std::fprintf(stderr, "shumai: %s%s\n", named ? "" : (command + ": ").c_str(), message.c_str());
   }
   return kFailure;
 }
@@ -63,7 +61,7 @@ int main(int argc, char** argv) {
     app->parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app->exit(error);
-    return refuse(command_in(*app), error.what());
+    return refuse(command_in(*app), why_refused(*app, error));
   }
   // A reader that has enough, as head has, is told from a write that fails.
   std::signal(SIGPIPE, SIG_DFL);

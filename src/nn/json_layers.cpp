@@ -7,6 +7,7 @@
 #include "shumai/error.hpp"
 #include "shumai/nn.hpp"
 #include "shumai/ops.hpp"
+#include "util/nearest.hpp"
 
 namespace sm::nn {
 namespace {
@@ -269,19 +270,6 @@ LayerKind layer_of(const ops::Op& op) {
   return out;
 }
 
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const bool same = (a[i - 1] | 32) == (b[j - 1] | 32);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, diagonal + !same}));
-    }
-  }
-  return row[b.size()];
-}
-
 const std::map<std::string, LayerKind, std::less<>>& all_kinds() {
   static const auto* const kinds = [] {
     auto* out = new std::map<std::string, LayerKind, std::less<>>;
@@ -307,15 +295,10 @@ std::span<const LayerKind> layer_kinds() {
 const LayerKind& layer_kind(std::string_view name) {
   const auto found = all_kinds().find(name);
   if (found != all_kinds().end()) return found->second;
-  const std::string* nearest = nullptr;
-  size_t least = name.size() / 2 + 1;
-  for (const auto& [known, kind] : all_kinds())
-    if (const size_t steps = distance(name, known); steps < least) {
-      least = steps;
-      nearest = &known;
-    }
-  std::string message = "there is no layer or operation of one tensor called " + Json(name).dump();
-  if (nearest) message += "; did you mean \"" + *nearest + "\"?";
+  std::vector<std::string> known;
+  for (const auto& [other, kind] : all_kinds()) known.push_back(other);
+  const std::string message =
+      "there is no layer or operation of one tensor called " + Json(name).dump() + util::did_you_mean(name, known);
   throw Error(ErrorCode::kInvalidArgument, message);
 }
 

@@ -338,8 +338,13 @@ TEST_F(Program, WhatIsWrongIsSaidInOneLine) {
   write(path("bad.json"), R"([{"layer": "Linear", "inputs": 2}])");
   write(path("lines.txt"), "[1, 2] | [3]\n[1, 2]\n");
   const Wrong kCases[] = {
-      {"$S", 2, "shumai: A subcommand is required (see shumai --help)\n"},
-      {"$S dance", 2, "shumai: A subcommand is required (see shumai --help)\n"},
+      {"$S", 2, "shumai: expected a command, there is serve, train, infer, bench, top, inspect, completion"},
+      {"$S dance", 2, "shumai: no command \"dance\", there is serve, "},
+      {"$S serve model.json --prot 3", 2,
+       "shumai: serve: no option --prot; did you mean \"port\"? (see shumai serve --help)\n"},
+      {"$S serve model.json --lr fast", 2,
+       "shumai: serve: --lr: expected a number of 0 or more, got \"fast\" (see shumai serve --help)\n"},
+      {"$S infer model.json '[1, 2]'", 2, "shumai: infer: no place for the argument \"[1, 2]\"; tensors come from"},
       {"$S serve", 2, "shumai: serve: MODEL is required (see shumai serve --help)\n"},
       {"$S serve nothing", 2,
        "shumai: serve: \"nothing\" is no file or directory here, and no URL such as localhost:3000 (see shumai serve "
@@ -348,7 +353,7 @@ TEST_F(Program, WhatIsWrongIsSaidInOneLine) {
        "shumai: serve: \"localhost:1\" is served already: give a model's file, or a script (see shumai serve "
        "--help)\n"},
       {"$S serve bad.json", 1, "shumai: serve: \"bad.json\": model: layers[0] (Linear): \"outputs\" is missing\n"},
-      {"$S serve model.json --host 0.0.0.0", 1, "shumai: serve: serve: 0.0.0.0 is reachable from other machines"},
+      {"$S serve model.json --host 0.0.0.0", 1, "shumai: serve: 0.0.0.0 is reachable from other machines"},
       {"$S serve model.json --limit max_tickets=many", 2,
        "shumai: serve: --limit max_tickets=many: expected a whole number, with KiB, MiB, GiB or nothing after it (see "
        "shumai "
