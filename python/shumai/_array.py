@@ -119,7 +119,8 @@ def to_part(value: ArrayLike, name: str = "0", *, own: bool = False) -> Part:
     else:
         little = array.dtype.newbyteorder("<")
         if little not in _CODE_OF_DTYPE:
-            raise TypeError(f"expected an array of numbers or booleans, got the dtype {array.dtype}")
+            what = "None" if value is None else f"the dtype {array.dtype}"
+            raise TypeError(f"expected an array of numbers or booleans, got {what}")
         array, code = array.astype(little, copy=False), _CODE_OF_DTYPE[little]
     flat = array.flatten() if own else array.reshape(-1)
     return Part(name, code, array.shape, flat.view(np.uint8).data if flat.size else b"")

@@ -360,7 +360,8 @@ def _open(url: Url, tls: TlsOption, deadline: Deadline) -> _Connection:
     except ssl.SSLCertVerificationError as error:
         raise _HopelessFailure("connection", f"{url.origin}: its certificate: {error.verify_message}") from error
     except OSError as error:
-        raise error_of("connection", f"{url.origin}: can't connect: {error.strerror or error}") from error
+        hint = " (is a server running there?)" if isinstance(error, ConnectionRefusedError) else ""
+        raise error_of("connection", f"{url.origin}: can't connect: {error.strerror or error}{hint}") from error
 
 
 def _raise_as_ours(error: BaseException, url: Url, deadline: Deadline) -> NoReturn:

@@ -60,6 +60,8 @@ def parse_url(text: str) -> Url:
     def fail(why: str) -> NoReturn:
         raise ValueError(f"url '{text}': {why}")
 
+    if not isinstance(text, str):
+        raise TypeError(f"expected a URL as text, such as 'localhost:3000/forward', got {text!r}")
     if not text:
         fail("it is empty")
     if text.startswith("unix:"):
