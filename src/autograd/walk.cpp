@@ -17,7 +17,9 @@ Tensor starting_gradient(const Tensor& root, const Tensor& jacobian) {
   if (!jacobian.defined()) {
     if (root.elements() != 1)
       throw Error(ErrorCode::kShapeMismatch,
-                  "backward: a tensor of shape " + root.shape().to_string() + " needs a jacobian of that shape");
+                  "backward: a tensor of shape " + root.shape().to_string() +
+                      " needs a jacobian of that shape; without one, only a tensor of one element, such as a loss, has "
+                      "a gradient");
     Tensor one = make_tensor(root.shape(), root.dtype());
     if (root.dtype() == DType::f32)
       *one.impl()->as<float>() = 1;
@@ -26,8 +28,8 @@ Tensor starting_gradient(const Tensor& root, const Tensor& jacobian) {
     return one;
   }
   if (jacobian.shape() != root.shape())
-    throw Error(ErrorCode::kShapeMismatch, "backward: tensor has shape " + root.shape().to_string() +
-                                               ", jacobian has shape " + jacobian.shape().to_string());
+    throw Error(ErrorCode::kShapeMismatch, "backward: expected a jacobian of the output's shape " +
+                                               root.shape().to_string() + ", got " + jacobian.shape().to_string());
   return jacobian.dtype() == root.dtype() ? jacobian : astype(jacobian, root.dtype());
 }
 
@@ -47,7 +49,9 @@ bool made_earlier(const Node* a, const Node* b) { return a->sequence() < b->sequ
 Walk::Walk(const Tensor& root, const Tensor& jacobian, BackwardOptions options) : options_(options) {
   TensorImpl& impl = root.checked_impl();
   if (!impl.requires_grad)
-    throw Error(ErrorCode::kInvalidArgument, "backward: nothing that this tensor was computed from requires gradients");
+    throw Error(ErrorCode::kInvalidArgument,
+                "backward: nothing that this tensor was computed from requires gradients; set requires_grad on the "
+                "weights before computing with them");
   Tensor start = starting_gradient(root, jacobian);
   states_.reserve(8);
   arrivals_.reserve(8);
@@ -191,7 +195,8 @@ void Walk::collect(Node* root) {
     frontier.pop_back();
     if (node->consumed())
       throw Error(ErrorCode::kGone, "backward: the graph through " + std::string(node->name()) +
-                                        " was consumed by an earlier backward; pass retain_graph to keep it");
+                                        " was consumed by an earlier backward; compute it again, or have that backward "
+                                        "keep it (C++: retain_graph, JavaScript: retainGraph)");
     calls_out |= node->calls_out();
     for (const Node::Edge& edge : node->edges()) {
       Node* next = edge.node.get();

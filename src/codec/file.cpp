@@ -102,7 +102,7 @@ void sync_directory(const std::string& path) {
 void atomic_write(const std::string& path, std::span<const util::Slice> pieces) {
   std::string temporary;
   File file(open_temporary(path, temporary));
-  if (file.get() < 0) fail("create a file beside", path, errno);
+  if (file.get() < 0) fail("create a file in the folder of", path, errno);
   Unlinker unlinker(temporary);
   if (!write_all(file.get(), pieces)) fail("write", temporary, errno);
   if (::fsync(file.get()) != 0) fail("sync", temporary, errno);

@@ -90,7 +90,7 @@ TEST_F(FileTest, MissingDirectoryIsNamed) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kNotFound);
     EXPECT_EQ(std::string(error.what()),
-              "file: can't create a file beside \"" + path("no/a") + "\": No such file or directory");
+              "file: can't create a file in the folder of \"" + path("no/a") + "\": No such file or directory");
   }
 }
 

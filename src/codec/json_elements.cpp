@@ -104,7 +104,8 @@ void store_text(std::byte* at, std::string_view text) {
     if (text == "-Infinity") return put(at, T(-Limits::infinity()));
   }
   throw Error(ErrorCode::kProtocol,
-              "json: the string " + quoted(text) + " in a tensor of dtype " + std::string(name_of(dtype_of<T>)) +
+              "json: expected numbers for a tensor of dtype " + std::string(name_of(dtype_of<T>)) +
+                  ", got the string " + quoted(text) +
                   "; only \"NaN\", \"Infinity\" and \"-Infinity\" stand for floating-point numbers");
 }
 

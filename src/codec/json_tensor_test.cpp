@@ -211,7 +211,8 @@ TEST(JsonTensor, WhatIsNotATensorIsNamed) {
       {"[true, \"NaN\"]", "booleans and numbers in one tensor"},
       {"[null]", "null isn't a number; write \"NaN\" for one that is missing"},
       {"[\"nan\"]",
-       "the string \"nan\" in a tensor of dtype float32; only \"NaN\", \"Infinity\" and \"-Infinity\" stand for "
+       "expected numbers for a tensor of dtype float32, got the string \"nan\"; only \"NaN\", \"Infinity\" and "
+       "\"-Infinity\" stand for "
        "floating-point numbers"},
       {"[{}]", "an object inside an array"},
       {"1e39", "1e39 doesn't fit float32"},
@@ -225,7 +226,8 @@ TEST(JsonTensor, WhatIsNotATensorIsNamed) {
       {R"({"dtype": "bool", "data": [2]})", "2 doesn't fit bool"},
       {R"({"dtype": "int8", "data": [true]})", "a boolean among numbers, or in a tensor of dtype int8"},
       {R"({"dtype": "int8", "data": ["NaN"]})",
-       "the string \"NaN\" in a tensor of dtype int8; only \"NaN\", \"Infinity\" and \"-Infinity\" stand for "
+       "expected numbers for a tensor of dtype int8, got the string \"NaN\"; only \"NaN\", \"Infinity\" and "
+       "\"-Infinity\" stand for "
        "floating-point numbers"},
       {R"({"dtype": 3, "data": []})", "\"dtype\" must be a string"},
       {R"({"dtype": ["int8"], "data": []})", "\"dtype\" must be a string, got an array"},
@@ -258,7 +260,10 @@ TEST(JsonTensor, WhatIsNotATensorIsNamed) {
   };
   for (const auto& [text, message] : rows)
     EXPECT_EQ(decode_error(text), std::string("protocol: json: ") + message) << text;
-  EXPECT_EQ(decode_error(R"({"dtype": "int128", "data": []})"), "dtype_mismatch: unknown dtype \"int128\"");
+  EXPECT_EQ(
+      decode_error(R"({"dtype": "int128", "data": []})"),
+      "dtype_mismatch: unknown dtype \"int128\", there is bool, uint8, int8, int16, uint16, int32, uint32, int64, "
+      "uint64, float16, bfloat16, float32, float64");
 }
 
 TEST(JsonTensor, DeepNestingIsRefusedEarly) {

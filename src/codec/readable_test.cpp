@@ -65,7 +65,10 @@ TEST(Readable, WhatIsWrongIsSaid) {
       {"[[1, 0], [3, 2, 4]]",
        "readable tensor: nested arrays don't make a tensor, rows of 2 and of 3 entries along axis 1"},
       {"[1.5]:Int64", "readable tensor: 1.5 doesn't fit int64"},
-      {"[1]:Float31", "readable tensor: unknown dtype \"Float31\""},
+      {"[1]:Float31",
+       "readable tensor: unknown dtype \"Float31\", there is bool, uint8, int8, int16, uint16, int32, uint32, int64, "
+       "uint64, "
+       "float16, bfloat16, float32, float64"},
   };
   for (const auto& [text, expected] : kCases) EXPECT_EQ(message_of(text), expected) << text;
   EXPECT_NE(message_of("[1, 2"), "nothing was thrown");

@@ -206,8 +206,9 @@ std::string_view find_header(std::span<const std::byte> file, const SafetensorsL
   uint64_t length = 0;
   std::memcpy(&length, file.data(), kLengthBytes);
   if (length > limits.max_header_bytes)
-    throw Error(ErrorCode::kTooLarge, "safetensors: a header of " + std::to_string(length) + " bytes, at most " +
-                                          std::to_string(limits.max_header_bytes) + " are accepted");
+    throw Error(ErrorCode::kTooLarge, "safetensors: by its first 8 bytes the header has " + std::to_string(length) +
+                                          " bytes, at most " + std::to_string(limits.max_header_bytes) +
+                                          " are accepted; is this a safetensors file?");
   if (length > file.size() - kLengthBytes)
     fail("a header of " + std::to_string(length) + " bytes, but only " + std::to_string(file.size() - kLengthBytes) +
          " follow");

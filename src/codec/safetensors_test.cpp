@@ -276,7 +276,8 @@ TEST(Safetensors, MalformedFilesAreNamed) {
       {std::string(8, '\0'), R"(protocol: safetensors: the header must start with {, got "")"},
       {std::string("\x05\0\0\0\0\0\0\0{}", 10), "protocol: safetensors: a header of 5 bytes, but only 2 follow"},
       {std::string(8, '\xff'),
-       "too_large: safetensors: a header of 18446744073709551615 bytes, at most 4194304 are accepted"},
+       "too_large: safetensors: by its first 8 bytes the header has 18446744073709551615 bytes, at most 4194304 are "
+       "accepted; is this a safetensors file?"},
       {file_of("[]", 0), R"(protocol: safetensors: the header must start with {, got "[]")"},
       {file_of(" {}", 0), R"(protocol: safetensors: the header must start with {, got " {}")"},
       {file_of("{", 0), "protocol: safetensors: in the header, json: the text ends too early, at byte 1"},
@@ -306,9 +307,9 @@ TEST(Safetensors, RankAndCountsAreLimited) {
   const std::string two = file_of("{\"a\":" + none + ",\"b\":" + none + "}", 0);
   EXPECT_EQ(decode_error(two, {.max_tensors = 1}), "too_large: safetensors: more than 1 tensors");
   EXPECT_EQ(decode_error(two, {.max_tensors = 2}), "no error");
-  EXPECT_EQ(
-      decode_error(two, {.max_header_bytes = 16}),
-      "too_large: safetensors: a header of " + std::to_string(two.size() - 8) + " bytes, at most 16 are accepted");
+  EXPECT_EQ(decode_error(two, {.max_header_bytes = 16}),
+            "too_large: safetensors: by its first 8 bytes the header has " + std::to_string(two.size() - 8) +
+                " bytes, at most 16 are accepted; is this a safetensors file?");
 }
 
 class SafetensorsFile : public testing::Test {

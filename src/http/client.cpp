@@ -130,7 +130,8 @@ Task<Outcome> exchange_until(Kept& kept, const Request& request, const Call& cal
     throw;
   } catch (const Error& error) {
     if (deadline.passed()) call.timed_out("no complete answer");
-    if (error.code() == ErrorCode::kCancelled) throw;
+    if (error.code() == ErrorCode::kCancelled || std::string_view(error.what()).starts_with(call.url.origin() + ": "))
+      throw;
     call.fail(error.code(), error.what());
   }
 }

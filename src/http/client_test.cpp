@@ -248,7 +248,8 @@ TEST(Client, RefusedConnectionIsNamed) {
   io::EventLoop loop;
   const Error error = failure(loop, "127.0.0.1:" + std::to_string(port) + "/x");
   EXPECT_EQ(error.code(), ErrorCode::kConnection);
-  EXPECT_EQ(std::string(error.what()), "can't connect to 127.0.0.1:" + std::to_string(port) + ": Connection refused");
+  EXPECT_EQ(std::string(error.what()),
+            "can't connect to 127.0.0.1:" + std::to_string(port) + ": Connection refused (is a server running there?)");
 }
 
 TEST(Client, UnknownHostIsNamed) {

@@ -51,7 +51,7 @@ ZSTD_CCtx* encoder() {
 
 [[noreturn]] void too_large(uint64_t max_bytes) {
   throw Error(ErrorCode::kTooLarge,
-              "zstd: the decoded body is over the limit of " + std::to_string(max_bytes) + " bytes");
+              "zstd: the decoded body is over the limit of " + std::to_string(max_bytes) + " bytes (max_body_bytes)");
 }
 
 [[noreturn]] void corrupt(const std::string& why) {

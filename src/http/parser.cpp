@@ -99,11 +99,11 @@ class Sink final : public beast::http::basic_parser<kRequest> {
 [[noreturn]] void refuse(const error_code& failed, const Limits& limits) {
   using beast::http::error;
   if (failed == error::body_limit)
-    throw Error(ErrorCode::kTooLarge,
-                "http: the body is over the limit of " + std::to_string(limits.max_body_bytes) + " bytes");
+    throw Error(ErrorCode::kTooLarge, "http: the body is over the limit of " + std::to_string(limits.max_body_bytes) +
+                                          " bytes (max_body_bytes)");
   if (failed == error::header_limit)
-    throw Error(ErrorCode::kHeadersTooLarge,
-                "http: the header is over the limit of " + std::to_string(limits.max_header_bytes) + " bytes");
+    throw Error(ErrorCode::kHeadersTooLarge, "http: the header is over the limit of " +
+                                                 std::to_string(limits.max_header_bytes) + " bytes (max_header_bytes)");
   throw Error(ErrorCode::kProtocol, "http: " + failed.message());
 }
 

@@ -127,6 +127,8 @@ uint16_t Server::listen(const std::string& host, uint16_t port, unsigned socket_
   if (!error && is_unix && ::chmod(host.c_str() + 5, socket_mode) != 0)
     error = io::ErrorInfo(errno, boost::system::system_category());
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error == asio::error::address_in_use)
+    fail(where, error.message() + " (stop what listens there, or choose another port; 0: any free one)");
   if (error) fail(where, error.message());
   const uint16_t bound = port_of(acceptor.local_endpoint());
   {

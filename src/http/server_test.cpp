@@ -360,7 +360,8 @@ TEST(Server, ListenNamesThePortThatIsTaken) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kConnection);
     EXPECT_EQ(std::string(error.what()),
-              "can't listen on 127.0.0.1:" + std::to_string(server.port) + ": Address already in use");
+              "can't listen on 127.0.0.1:" + std::to_string(server.port) +
+                  ": Address already in use (stop what listens there, or choose another port; 0: any free one)");
   }
 }
 

@@ -67,10 +67,17 @@ std::optional<tcp::endpoint> numeric(const std::string& host, uint16_t port) {
   return tcp::endpoint(address, port);
 }
 
+// The system's words, and what they mean here.
+std::string explained(const ErrorInfo& error) {
+  if (error == asio::error::host_not_found) return "no host has this name";
+  if (error == asio::error::connection_refused) return error.message() + " (is a server running there?)";
+  return error.message();
+}
+
 [[noreturn]] void fail(const Address& address, const ErrorInfo& error) {
   if (error == asio::error::operation_aborted)
     throw Error(ErrorCode::kCancelled, "connecting to " + to_string(address) + " was cancelled");
-  throw Error(ErrorCode::kConnection, "can't connect to " + to_string(address) + ": " + error.message());
+  throw Error(ErrorCode::kConnection, "can't connect to " + to_string(address) + ": " + explained(error));
 }
 
 Endpoint unix_endpoint(const std::string& path) {

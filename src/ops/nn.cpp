@@ -14,8 +14,8 @@ std::string text(int64_t value) { return std::to_string(value); }
 Tensor linear_forward(const Call& call) {
   const Tensor &x = call.in(0), &weight = call.in(1), &bias = call.in(2);
   if (weight.ndim() != 2 || x.ndim() < 1 || x.size(-1) != weight.size(0))
-    throw Error(ErrorCode::kShapeMismatch, "linear: a weight [in, out] takes [..., in], got " + x.shape().to_string() +
-                                               " and a weight " + weight.shape().to_string());
+    throw Error(ErrorCode::kShapeMismatch, "linear: expects an input [..., in] and a weight [in, out], got an input " +
+                                               x.shape().to_string() + " and a weight " + weight.shape().to_string());
   if (bias.defined() && (bias.ndim() != 1 || bias.size(0) != weight.size(1)))
     throw Error(ErrorCode::kShapeMismatch,
                 "linear: the bias must be [" + text(weight.size(1)) + "], got " + bias.shape().to_string());

@@ -138,7 +138,7 @@ TEST(NetMistakes, NameTheOpAndTheShapes) {
   EXPECT_EQ(message([&] {
               linear(x, zeros({4, 2}));
             }),
-            "linear: a weight [in, out] takes [..., in], got [2, 6, 3] and a weight [4, 2]");
+            "linear: expects an input [..., in] and a weight [in, out], got an input [2, 6, 3] and a weight [4, 2]");
   EXPECT_EQ(message([&] { linear(x, zeros({3, 2}), zeros({3})); }), "linear: the bias must be [2], got [3]");
   EXPECT_EQ(message([&] { layer_norm(x, zeros({6})); }),
             "layer_norm: the weight must be [3] for a tensor [2, 6, 3], got [6]");

@@ -206,7 +206,7 @@ void Access::check_address(const std::string& address) {
     throw Error(ErrorCode::kInvalidArgument,
                 "serve: " + hostname_ +
                     " is reachable from other machines, where anyone could train and read this model; give tokens (a "
-                    "secret: openssl rand -hex 32), ask for clients' certificates (tls: client_ca_file), serve on "
+                    "secret: openssl rand -hex 32), ask for clients' certificates (client_ca_file), serve on "
                     "127.0.0.1, or set insecure if that is meant");
   const bool any = std::ranges::find(hosts_, "*") != hosts_.end();
   check_host_ = !guarded_ && !any && !address.starts_with("unix:") && is_loopback(address);
@@ -292,8 +292,9 @@ void Access::check_token(const http::RequestHead& head, std::string_view route, 
   const size_t given = head.headers.count("Authorization");
   if (given == 0) {
     ++unauthorized_;
-    out.answer = refusal(ErrorCode::kUnauthorized, "this server wants a token: Authorization: Bearer SECRET",
-                         R"(Bearer realm="shumai")");
+    out.answer =
+        refusal(ErrorCode::kUnauthorized, "this server wants a token, and none came (Authorization: Bearer SECRET)",
+                R"(Bearer realm="shumai")");
     return;
   }
   const std::shared_ptr<const TokenSet> known = tokens();

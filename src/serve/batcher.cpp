@@ -333,8 +333,8 @@ Tensor joint_jacobian(const JointGraph& graph, Returnings returning) {
 void check_jacobian(const BatchRows& rows, const Tensor& jacobian) {
   const Tensor output = rows_of(rows.graph->output, rows.begin, rows.end);
   if (jacobian.shape() != output.shape())
-    throw Error(ErrorCode::kShapeMismatch, "backward: tensor has shape " + output.shape().to_string() +
-                                               ", jacobian has shape " + jacobian.shape().to_string());
+    throw Error(ErrorCode::kShapeMismatch, "backward: expected a jacobian of the output's shape " +
+                                               output.shape().to_string() + ", got " + jacobian.shape().to_string());
 }
 
 // Of the input's part and the weights' part.
@@ -349,7 +349,9 @@ std::pair<Tensor, std::vector<Gradients::Entry>> split(const Gradients& found, c
   return parts;
 }
 
-Error consumed() { return Error(ErrorCode::kGone, "backward: the graph was consumed by an earlier backward"); }
+Error consumed() {
+  return Error(ErrorCode::kGone, "backward: the graph was consumed by an earlier backward; forward again");
+}
 
 std::vector<Tensor> gradients_of(const std::vector<Gradients::Entry>& entries) {
   std::vector<Tensor> out;

@@ -45,7 +45,7 @@ std::string Content::describe() const {
   if (is_tensor()) return "a tensor of shape " + tensor().shape().to_string();
   std::string names;
   for (const auto& [name, tensor] : tensors()) names += (names.empty() ? "\"" : ", \"") + name + "\"";
-  return "tensors {" + names + "}";
+  return names.empty() ? "an object without tensors" : "the tensors " + names;
 }
 
 Form::Type body_type(const http::Headers& headers) {
@@ -55,8 +55,11 @@ Form::Type body_type(const http::Headers& headers) {
   if (http::iequals(type, kJsonType)) return Form::Type::kJson;
   // RFC 9110, 8.3: what has no type may be taken for application/octet-stream.
   if (type.empty() || http::iequals(type, kShumaiType)) return Form::Type::kShumai;
-  throw Error(ErrorCode::kUnsupportedMedia,
-              "Content-Type must be " + supported_types() + ", got \"" + std::string(type) + "\"");
+  throw Error(ErrorCode::kUnsupportedMedia, "Content-Type must be " + supported_types() + ", got \"" +
+                                                std::string(type) + "\"" +
+                                                (http::iequals(type, "application/x-www-form-urlencoded")
+                                                     ? "; with curl, add -H 'Content-Type: application/json'"
+                                                     : ""));
 }
 
 namespace {

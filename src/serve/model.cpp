@@ -18,6 +18,11 @@ namespace {
 // How a client says that it has no use for the gradient of its input.
 constexpr const char* kInputGradient = "Shumai-Input-Gradient";
 
+Error no_forward() {
+  return Error(ErrorCode::kNotFound,
+               "optimize: no forward came before, from the same client; send the Shumai-Ticket of its answer");
+}
+
 Task<Content> forward(User& user, Model model, Update update, Tensor input) {
   if (wants_gradient_of(user, input)) input.requires_grad(true);
   const auto& function = model.function();
@@ -110,7 +115,10 @@ Server serve_model(Model model, Update update, ServeOptions options, Routes rout
   else
     routes.push_back(
         {"forward", [model, shared](User& user, Tensor input) { return forward(user, model, shared, input); }});
-  routes.push_back({"optimize", [](User& user, Tensor jacobian) { return user.call_async(kBackward, jacobian); }});
+  routes.push_back({"optimize", [](User& user, Tensor jacobian) {
+                      if (!user.has(kBackward)) throw no_forward();
+                      return user.call_async(kBackward, jacobian);
+                    }});
   auto state = std::make_shared<Server::State>(std::move(routes), std::move(options));
   if (batcher) {
     auto& [name, route] = *state->routes.find("forward");

@@ -230,7 +230,9 @@ Content Server::State::admit(Pass& pass, Content input) {
 Content Server::State::let_in(Pass& pass, Content input) {
   pass.report = reported(pass.request.headers);
   if (pass.context.session->running >= options.limits.max_requests_in_flight_per_session)
-    throw Error(ErrorCode::kTooManyRequests, "the session has as many requests running as it may");
+    throw Error(ErrorCode::kTooManyRequests,
+                "the session has " + std::to_string(pass.context.session->running) +
+                    " requests running, which is the limit (max_requests_in_flight_per_session); try again");
   return admit(pass, std::move(input));
 }
 
@@ -288,11 +290,25 @@ Task<Server::State::Outcome> Server::State::run_async(Pass& pass, Content input)
   co_return conclude(pass, std::move(result), failure);
 }
 
+// A connection that failed is the handler's to another server, not the client's to this one.
+std::exception_ptr Server::State::attributed(std::string_view route, const std::exception_ptr& failure) {
+  if (!failure) return failure;
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kConnection) return failure;
+    return std::make_exception_ptr(
+        Error(error.code(), "a server that /" + std::string(route) + " needs: " + error.what()));
+  } catch (...) {
+    return failure;
+  }
+}
+
 Server::State::Outcome Server::State::conclude(Pass& pass, Content result, std::exception_ptr failure) {
   detail::Request& context = pass.context;
   const bool passing = context.session->passing;
   Outcome outcome;
-  outcome.failure = failure;
+  outcome.failure = attributed(pass.name, failure);
   outcome.seen = context.version;
   try {
     if (!failure && !passing && !context.ticket && has_graph(result))

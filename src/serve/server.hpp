@@ -136,6 +136,7 @@ struct Server::State {
   Outcome run_plain(Pass& pass, Content input);
   Outcome run_sync(Pass& pass, Content input);
   Task<Outcome> run_async(Pass& pass, Content input);
+  static std::exception_ptr attributed(std::string_view route, const std::exception_ptr& failure);
   Outcome conclude(Pass& pass, Content result, std::exception_ptr failure);
   // Moves the ticket on after its call. True when its step was taken.
   bool settle(Pass& pass, const Content& answer, bool failed);

@@ -56,7 +56,7 @@ TEST(Server, AHandlerOfContentGetsWhateverWasSent) {
   EXPECT_EQ(run(fetch(server.url() + "/what")).json().as_string(), "nothing");
   EXPECT_EQ(run(fetch(server.url() + "/what", ones(2))).json().as_string(), "a tensor of shape [2]");
   const Tensors both{{"a", ones(1)}, {"b", ones(1)}};
-  EXPECT_EQ(run(fetch(server.url() + "/what", both)).json().as_string(), "tensors {\"a\", \"b\"}");
+  EXPECT_EQ(run(fetch(server.url() + "/what", both)).json().as_string(), "the tensors \"a\", \"b\"");
 }
 
 TEST(Server, HandlersMayReturnJsonOrNothing) {

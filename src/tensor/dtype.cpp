@@ -41,7 +41,9 @@ std::string_view name_of(DType dtype) noexcept { return kNames[static_cast<size_
 DType dtype_from_name(std::string_view name) {
   for (int i = 0; i < kDTypeCount; ++i)
     if (name == kNames[i].name || name == kNames[i].brief) return static_cast<DType>(i);
-  throw Error(ErrorCode::kDTypeMismatch, "unknown dtype \"" + std::string(name) + "\"");
+  std::string known;
+  for (int i = 0; i < kDTypeCount; ++i) known.append(i ? ", " : "").append(kNames[i].name);
+  throw Error(ErrorCode::kDTypeMismatch, "unknown dtype \"" + std::string(name) + "\", there is " + known);
 }
 
 DType promote(DType a, DType b) noexcept {

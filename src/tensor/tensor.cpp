@@ -189,7 +189,8 @@ Tensor Tensor::requires_grad(bool required) const {
   TensorImpl& impl = checked_impl();
   if (required && !is_floating(impl.dtype))
     throw Error(ErrorCode::kDTypeMismatch,
-                "requires_grad: only floating-point tensors have gradients, got " + std::string(name_of(impl.dtype)));
+                "requires_grad: only floating-point tensors have gradients (convert with astype), got " +
+                    std::string(name_of(impl.dtype)));
   if (!required && impl.node)
     throw Error(ErrorCode::kInvalidArgument,
                 "requires_grad: a tensor with a graph can't be switched off, use detach()");

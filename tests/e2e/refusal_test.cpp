@@ -159,7 +159,7 @@ TEST(Refusal, ATicketThatCantBeUsedChangesNothing) {
        "already used for /optimize with another body"},
       {"done, elsewhere", {{"Shumai-Ticket", done}}, "/forward", kInput, 409, "already_done", "its step was taken"},
       {"one too many of its session", {{"Shumai-Ticket", oldest}}, "/optimize", kGood, 410, "gone", "forward again"},
-      {"none, and nothing to go by", {}, "/optimize", kGood, 404, "not_found", "did a forward come before"},
+      {"none, and nothing to go by", {}, "/optimize", kGood, 404, "not_found", "no forward came before"},
   };
   const std::string before = model.weights();
   for (const Row& row : rows) {

@@ -44,9 +44,12 @@ ConvSizes check_sizes(const char* op, const Shape& input, const Shape& filter, c
   const std::string got = "got " + input.to_string() + " and " + filter.to_string();
   if (input.size() != 4 || filter.size() != 4)
     reject(op, "expects an input [N, C, H, W] and a filter [O, C / groups, kH, kW], " + got);
-  if (filter[1] * p.groups != input[1] || filter[0] % p.groups != 0)
-    reject(op, "expects C channels and a filter [O, C / groups, kH, kW] with O a multiple of groups, " + got +
-                   " with groups " + std::to_string(p.groups));
+  if (filter[1] * p.groups != input[1])
+    reject(op, "with groups " + std::to_string(p.groups) + " a filter " + filter.to_string() + " needs an input [N, " +
+                   std::to_string(filter[1] * p.groups) + ", H, W], got " + input.to_string());
+  if (filter[0] % p.groups != 0)
+    reject(op, "the filter's first size must be a multiple of groups, got a filter " + filter.to_string() +
+                   " and groups " + std::to_string(p.groups));
   ConvSizes s{input[0], input[1], input[2],  input[3],  filter[0], p.groups, {filter[2], filter[3]},
               {},       p.stride, p.padding, p.dilation};
   for (int i = 0; i < 2; ++i) {

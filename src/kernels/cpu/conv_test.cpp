@@ -188,8 +188,9 @@ TEST(Conv2d, ErrorsNameTheRuleAndTheShapes) {
       call({3, 5, 5}, {4, 3, 3, 3}, {}, ErrorCode::kShapeMismatch),
       "conv2d: expects an input [N, C, H, W] and a filter [O, C / groups, kH, kW], got [3, 5, 5] and [4, 3, 3, 3]");
   EXPECT_EQ(call({1, 2, 5, 5}, {4, 3, 3, 3}, {}, ErrorCode::kShapeMismatch),
-            "conv2d: expects C channels and a filter [O, C / groups, kH, kW] with O a multiple of groups, "
-            "got [1, 2, 5, 5] and [4, 3, 3, 3] with groups 1");
+            "conv2d: with groups 1 a filter [4, 3, 3, 3] needs an input [N, 3, H, W], got [1, 2, 5, 5]");
+  EXPECT_EQ(call({1, 6, 5, 5}, {3, 3, 3, 3}, {{1, 1}, {0, 0}, {1, 1}, 2}, ErrorCode::kShapeMismatch),
+            "conv2d: the filter's first size must be a multiple of groups, got a filter [3, 3, 3, 3] and groups 2");
   EXPECT_EQ(
       call({1, 3, 2, 5}, {4, 3, 3, 3}, {}, ErrorCode::kShapeMismatch),
       "conv2d: the filter doesn't fit into the padded input, got [1, 3, 2, 5] and [4, 3, 3, 3] with padding [0, 0] "
