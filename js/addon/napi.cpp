@@ -7,11 +7,23 @@
 namespace sm::js {
 namespace {
 
-[[noreturn]] void reject(const char* what, const char* expected) {
-  throw Error(ErrorCode::kInvalidArgument, std::string(what) + ": expected " + expected);
+[[noreturn]] void reject(napi_env env, napi_value value, const char* what, const char* expected) {
+  throw Error(ErrorCode::kInvalidArgument,
+              std::string(what) + ": expected " + expected + ", got " + described(env, value));
 }
 
 }  // namespace
+
+std::string described(napi_env env, napi_value value) {
+  const napi_valuetype type = type_of(env, value);
+  if (type == napi_object) return is_array(env, value) ? "an array" : "an object";
+  if (type == napi_function) return "a function";
+  if (type == napi_symbol || type == napi_external) return "something else";
+  napi_value words;
+  check(env, napi_coerce_to_string(env, value, &words));
+  const std::string shown = to_text(env, words, "value");
+  return type == napi_string ? '"' + shown + '"' : shown;
+}
 
 void check(napi_env env, napi_status status) {
   if (status == napi_ok) return;
@@ -114,24 +126,24 @@ double to_number(napi_env env, napi_value value, const char* what) {
   int64_t whole = 0;
   bool exact = false;
   if (napi_get_value_bigint_int64(env, value, &whole, &exact) == napi_ok && exact) return static_cast<double>(whole);
-  reject(what, "a number");
+  reject(env, value, what, "a number");
 }
 
 int64_t to_integer(napi_env env, napi_value value, const char* what) {
   double out = 0;
   if (napi_get_value_double(env, value, &out) == napi_ok) {
-    if (std::trunc(out) != out || std::abs(out) > 9007199254740991.0) reject(what, "a whole number");
+    if (std::trunc(out) != out || std::abs(out) > 9007199254740991.0) reject(env, value, what, "a whole number");
     return static_cast<int64_t>(out);
   }
   int64_t whole = 0;
   bool exact = false;
   if (napi_get_value_bigint_int64(env, value, &whole, &exact) == napi_ok && exact) return whole;
-  reject(what, "a whole number");
+  reject(env, value, what, "a whole number");
 }
 
 uint32_t to_handle(napi_env env, napi_value value) {
   uint32_t out = 0;
-  if (napi_get_value_uint32(env, value, &out) != napi_ok) reject("argument", "a tensor");
+  if (napi_get_value_uint32(env, value, &out) != napi_ok) reject(env, value, "argument", "a tensor");
   return out;
 }
 
@@ -146,7 +158,7 @@ bool to_boolean(napi_env env, napi_value value) {
 
 std::string to_text(napi_env env, napi_value value, const char* what) {
   size_t size = 0;
-  if (napi_get_value_string_utf8(env, value, nullptr, 0, &size) != napi_ok) reject(what, "a string");
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &size) != napi_ok) reject(env, value, what, "a string");
   std::string out(size, '\0');
   check(env, napi_get_value_string_utf8(env, value, out.data(), size + 1, &size));
   return out;
@@ -157,7 +169,7 @@ Dims to_dims(napi_env env, napi_value value, const char* what) {
   check(env, napi_is_typedarray(env, value, &typed));
   if (!typed && !is_array(env, value)) {
     if (type_of(env, value) != napi_number && type_of(env, value) != napi_bigint)
-      reject(what, "a whole number or an array of them");
+      reject(env, value, what, "a whole number or an array of them");
     return Dims(to_integer(env, value, what));
   }
   const auto size =

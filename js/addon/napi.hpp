@@ -42,6 +42,9 @@ napi_value at(napi_env env, napi_value array, uint32_t index);
 napi_value get(napi_env env, napi_value object, const char* key);
 
 // These throw Error (kInvalidArgument) that names `what` for a value of another type.
+// A value in a message: 2.5, "text", null, an array.
+std::string described(napi_env env, napi_value value);
+
 double to_number(napi_env env, napi_value value, const char* what);
 int64_t to_integer(napi_env env, napi_value value, const char* what);  // whole numbers and bigints
 uint32_t to_handle(napi_env env, napi_value value);

@@ -1,7 +1,7 @@
 #include "options.hpp"
 
+#include <charconv>
 #include <chrono>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
@@ -135,7 +135,8 @@ void read_replicas(napi_env env, napi_value value, io::ReplicaOptions& out) {
 }
 
 std::vector<int64_t> to_shape(napi_env env, napi_value value) {
-  if (!is_array(env, value)) refuse("inference: a tensor's shape", "an array of sizes, -1 for any", "none");
+  if (!is_array(env, value))
+    refuse("inference: a tensor's shape", "an array of sizes, -1 for any", described(env, value));
   std::vector<int64_t> shape;
   for (uint32_t i = 0, n = length_of(env, value); i < n; ++i)
     shape.push_back(to_integer(env, at(env, value, i), "inference: a size of a shape"));
@@ -145,7 +146,7 @@ std::vector<int64_t> to_shape(napi_env env, napi_value value) {
 std::vector<io::InferenceModel::TensorInfo> to_tensor_infos(napi_env env, napi_value list, const char* what) {
   std::vector<io::InferenceModel::TensorInfo> infos;
   if (missing(env, list)) return infos;
-  if (!is_array(env, list)) refuse(what, "an array of {name, datatype, shape}", "something else");
+  if (!is_array(env, list)) refuse(what, "an array of {name, datatype, shape}", described(env, list));
   for (uint32_t i = 0, n = length_of(env, list); i < n; ++i) {
     const napi_value info = at(env, list, i);
     infos.push_back({to_text(env, get(env, info, "name"), what),
@@ -168,7 +169,7 @@ void read_inference(napi_env env, napi_value models, std::vector<io::InferenceMo
 }
 
 std::vector<std::string> to_texts(napi_env env, napi_value list, const char* what) {
-  if (!is_array(env, list)) refuse(what, "an array of strings", "something else");
+  if (!is_array(env, list)) refuse(what, "an array of strings", described(env, list));
   std::vector<std::string> out;
   for (uint32_t i = 0, n = length_of(env, list); i < n; ++i) out.push_back(to_text(env, at(env, list, i), what));
   return out;
@@ -178,15 +179,21 @@ void read_texts(napi_env env, napi_value object, const char* name, std::vector<s
   if (const napi_value list = get(env, object, name); !missing(env, list)) out = to_texts(env, list, name);
 }
 
+// Not to_text(), whose message tells what it got instead of a string.
+std::string to_secret(napi_env env, napi_value value, const char* what) {
+  if (type_of(env, value) != napi_string) refuse(what, "a string", "something else");
+  return to_text(env, value, what);
+}
+
 void read_access(napi_env env, napi_value value, io::ServeOptions& out) {
   if (const napi_value token = get(env, value, "token"); !missing(env, token))
-    out.tokens.push_back({"default", to_text(env, token, "token")});
+    out.tokens.push_back({"default", to_secret(env, token, "token")});
   if (const napi_value list = get(env, value, "tokens"); !missing(env, list)) {
     if (!is_array(env, list)) refuse("tokens", "an array of {name, secret, routes}", "something else");
     for (uint32_t i = 0, n = length_of(env, list); i < n; ++i) {
       const napi_value given = at(env, list, i);
-      io::Token token{to_text(env, get(env, given, "name"), "tokens: name"),
-                      to_text(env, get(env, given, "secret"), "tokens: secret")};
+      io::Token token{to_secret(env, get(env, given, "name"), "tokens: name"),
+                      to_secret(env, get(env, given, "secret"), "tokens: secret")};
       read_texts(env, given, "routes", token.routes);
       out.tokens.push_back(std::move(token));
     }
@@ -213,9 +220,15 @@ void read_tls(napi_env env, napi_value value, io::TlsOptions& out) {
 }
 
 uint16_t to_port(napi_env env, napi_value port) {
-  const int64_t number = type_of(env, port) == napi_string ? std::atoll(to_text(env, port, "port").c_str())
-                                                           : to_integer(env, port, "port");
-  if (number < 0 || number > 65535) refuse("port", "0 to 65535", std::to_string(number));
+  int64_t number = -1;
+  if (type_of(env, port) == napi_string) {
+    const std::string digits = to_text(env, port, "port");
+    const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (failed != std::errc() || end != digits.data() + digits.size()) number = -1;
+  } else {
+    number = to_integer(env, port, "port");
+  }
+  if (number < 0 || number > 65535) refuse("port", "0 to 65535", described(env, port));
   return static_cast<uint16_t>(number);
 }
 

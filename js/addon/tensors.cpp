@@ -70,7 +70,7 @@ napi_value table(const Arguments& arguments) {
   return out;
 }
 
-Attr to_attr(napi_env env, const Arg& arg, napi_value value) {
+Attr convert_attr(napi_env env, const Arg& arg, napi_value value) {
   if (type_of(env, value) == napi_undefined) {
     if (!arg.optional) throw Error(ErrorCode::kInvalidArgument, std::string(arg.name) + " is missing");
     return arg.fallback;
@@ -89,6 +89,14 @@ Attr to_attr(napi_env env, const Arg& arg, napi_value value) {
       return static_cast<DType>(to_integer(env, value, name));
     default:
       return to_text(env, value, name);
+  }
+}
+
+Attr to_attr(napi_env env, const Op& op, const Arg& arg, napi_value value) {
+  try {
+    return convert_attr(env, arg, value);
+  } catch (const Error& error) {
+    throw Error(error.code(), std::string(op.name) + ": " + error.what());
   }
 }
 
@@ -121,7 +129,7 @@ napi_value run_op(const Arguments& arguments) {
     } else if (arg.kind == ArgKind::kTensors) {
       for (uint32_t k = 0, n = length_of(env, value); k < n; ++k) list.push_back(&tensor_at(env, at(env, value, k)));
     } else {
-      attrs.push_back(to_attr(env, arg, value));
+      attrs.push_back(to_attr(env, op, arg, value));
     }
   }
   const ops::Inputs used = list.empty() ? ops::Inputs(inputs.data(), count) : ops::Inputs(list);

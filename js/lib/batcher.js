@@ -155,9 +155,9 @@ export class Batcher {
 
   #backward(rows, jacobian, call) {
     const { graph } = rows
-    if (rows.finished || graph.waiting.some((other) => other.rows === rows)) throw new ShumaiError('backward: the graph was consumed by an earlier backward', 'gone', 410)
+    if (rows.finished || graph.waiting.some((other) => other.rows === rows)) throw new ShumaiError('backward: the graph was consumed by an earlier backward; forward again', 'gone', 410)
     const shape = [rows.end - rows.begin, ...graph.output.shape.slice(1)]
-    if (String(jacobian.shape) !== String(shape)) throw new ShumaiError(`backward: tensor has shape [${shape.join(', ')}], jacobian has shape [${jacobian.shape.join(', ')}]`, 'shape_mismatch')
+    if (String(jacobian.shape) !== String(shape)) throw new ShumaiError(`backward: expected a jacobian of the output's shape [${shape.join(', ')}], got [${jacobian.shape.join(', ')}]`, 'shape_mismatch')
     const returning = { rows, jacobian, call, ...deferred() }
     graph.waiting.push(returning)
     if (graph.waiting.length >= graph.outstanding) this.#goBack(graph)

@@ -13,7 +13,7 @@ export const dtype = Object.freeze({
 export function dtypeCode(value) {
   if (typeof value === 'number' && value >= 0 && value < kNames.length) return value
   const code = dtype[value]
-  if (typeof code !== 'number') throw new ShumaiError(`unknown dtype ${JSON.stringify(value)}`, 'dtype_mismatch')
+  if (typeof code !== 'number') throw new ShumaiError(`unknown dtype ${JSON.stringify(value)}, there is ${kNames.join(', ')}`, 'dtype_mismatch')
   return code
 }
 

@@ -2,6 +2,7 @@ import { dtype, dtypeCode, readAs } from './elements.js'
 import { native, ShumaiError } from './native.js'
 import { prepare } from './memory.js'
 import { Tensor, tensor, wrap } from './tensor.js'
+import { kindOf } from './kinds.js'
 
 // What the original writes for a tensor that came from nobody.
 const kNobody = 0xffffffffn
@@ -11,7 +12,7 @@ const withBigints = (key, value) => (typeof value === 'bigint' ? ['bigint', valu
 const toBigints = (key, value) => (Array.isArray(value) && value.length === 2 && value[0] === 'bigint' ? BigInt(value[1]) : value)
 
 function checkTensor(value, what) {
-  if (!(value instanceof Tensor)) throw new ShumaiError(`${what}: expected a tensor, got ${value === null ? 'null' : typeof value}`)
+  if (!(value instanceof Tensor)) throw new ShumaiError(`${what}: expected a tensor, got ${kindOf(value)}`)
 }
 
 function provenanceOf({ provenance }) {

@@ -3,6 +3,7 @@ import { currentTracker, tidyExclude } from './memory.js'
 import { native, ShumaiError } from './native.js'
 import { currentOrigin, willCall } from './origin.js'
 import { Tensor, withGradFn } from './tensor.js'
+import { kindOf } from './kinds.js'
 
 const fetching = new Map()
 
@@ -21,7 +22,7 @@ export function abortReason(signal) {
 
 /** Milliseconds for the core. */
 function time(value, name) {
-  if (typeof value !== 'number' || !(value >= 0)) throw new ShumaiError(`tfetch: ${name} must be milliseconds, 0 or more, got ${value}`)
+  if (typeof value !== 'number' || !(value >= 0)) throw new ShumaiError(`tfetch: ${name} must be milliseconds, 0 or more, got ${kindOf(value)}`)
   return Math.min(Math.ceil(value), kLongest)
 }
 const kLongest = 2 ** 40
@@ -31,7 +32,7 @@ function send(url, input, { timeout = 60000, retryFor = 10000, repeatable = fals
     if (signal?.aborted) throw abortReason(signal)
     const [kind, data] = encode(input, 'tfetch')
     const list = Object.entries(headers).map(([name, value]) => [name, String(value)])
-    if (token !== undefined && (typeof token !== 'string' || token === '')) throw new ShumaiError('tfetch: token must be a string that isn\'t empty')
+    if (token !== undefined && (typeof token !== 'string' || token === '')) throw new ShumaiError(`tfetch: token must be a string that isn't empty, got ${typeof token === 'string' ? 'an empty one' : typeof token}`)
     const options = { timeout: time(timeout, 'timeout'), retryFor: time(retryFor, 'retryFor'), repeatable, headers: list, token, wire, compress, id, tls }
     willCall()
     const number = native.fetch(String(url), kind, data, options, currentOrigin())
@@ -49,7 +50,17 @@ function send(url, input, { timeout = 60000, retryFor = 10000, repeatable = fals
   })
 }
 
+/** Text or a URL object: what else would become text, such as undefined, is somebody's mistake. */
+export function checkUrl(what, url) {
+  if (typeof url !== 'string' && !(url instanceof URL)) throw new ShumaiError(`${what}: expected a URL as text, such as 'localhost:3000/forward', got ${kindOf(url)}`)
+}
+
 const kFetchOptions = ['grad_fn', 'gradFn', 'timeout', 'retryFor', 'repeatable', 'headers', 'signal', 'token', 'wire', 'compress', 'id', 'tls']
+
+export function checkOptions(what, options) {
+  checkNames(options, kFetchOptions, `${what}: no option`)
+  checkNames(options.tls, ['ca', 'cert', 'key', 'serverName'], `${what}: no option tls.`)
+}
 
 /**
  * Like fetch, for tensors: sends a tensor, an object of tensors or nothing,
@@ -61,13 +72,13 @@ const kFetchOptions = ['grad_fn', 'gradFn', 'timeout', 'retryFor', 'repeatable',
  * Throws ShumaiError with the server's message, `code` and `status`.
  */
 export async function tfetch(url, input, options = {}) {
-  checkNames(options, kFetchOptions, 'tfetch: no option')
-  checkNames(options.tls, ['ca', 'cert', 'key', 'serverName'], 'tfetch: no option tls.')
+  checkUrl('tfetch', url)
+  checkOptions('tfetch', options)
   const gradFn = options.grad_fn ?? options.gradFn
   // A forward that runs twice leaves one ticket too many, which expires.
   const answer = await send(url, input, gradFn ? { ...options, repeatable: true } : options)
   for (const tensor of tensorsOf(answer)) currentTracker()?.add(tensor)
   if (!gradFn) return answer
-  if (!(answer instanceof Tensor)) throw new ShumaiError(`tfetch: grad_fn needs a route that answers one tensor, ${url} answered ${answer === undefined ? 'nothing' : 'something else'}`)
+  if (!(answer instanceof Tensor)) throw new ShumaiError(`tfetch: grad_fn needs a route that answers one tensor, ${url} answered ${answer === undefined ? 'nothing' : kindOf(answer)}`)
   return withGradFn(answer, tensorsOf(input), gradFn)
 }

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { native, ShumaiError } from './native.js'
 import { prepare } from './memory.js'
-import { wrap } from './tensor.js'
+import { Tensor, wrap } from './tensor.js'
+import { kindOf } from './kinds.js'
 
 /** Tensors of a safetensors file, by name; the one of a .npy file is called "tensor". */
 export function load(file) {
@@ -12,6 +13,7 @@ export function load(file) {
 
 /** Writes named tensors to a safetensors file, atomically, or a single one to a .npy file. */
 export function save(file, tensors) {
+  if (tensors instanceof Tensor) throw new ShumaiError('save: expected an object of tensors, {name: tensor}, got a tensor; tensor.save(file) writes one')
   saveModel(file, tensors, undefined)
 }
 
@@ -48,7 +50,7 @@ function fileOfCaller() {
 /** Tensor.checkpoint: the value of a file if there is one, and what says when to write it. */
 export function startCheckpoint(tensor, file, when) {
   const [name, saves] = typeof file === 'function' ? [undefined, file] : [file, when]
-  if (saves !== undefined && typeof saves !== 'function') throw new ShumaiError(`checkpoint: expected a function that says when to save, got ${typeof saves}`)
+  if (saves !== undefined && typeof saves !== 'function') throw new ShumaiError(`checkpoint: expected a function that says when to save, got ${kindOf(saves)}`)
   const path = name === undefined ? fileOfCaller() : String(name)
   if (existsSync(path)) loadInto(tensor, path)
   else native.save(tensor.__handle, path)

@@ -1,17 +1,18 @@
 import { native, ShumaiError } from './native.js'
 import { prepare } from './memory.js'
 import { inheritSteps, isIndexData, numberHandle, Tensor, tensor, wrap } from './tensor.js'
+import { kindOf } from './kinds.js'
 
 // Runs `call` with the specs as the core takes them.
 function withSpecs(name, specs, call) {
-  if (!Array.isArray(specs)) throw new ShumaiError(`${name}: expected an array with a spec for each axis, got ${specs === null ? 'null' : typeof specs}`)
+  if (!Array.isArray(specs)) throw new ShumaiError(`${name}: expected an array with a spec for each axis, got ${kindOf(specs)}`)
   const made = []
   const pick = (spec) => {
     if (spec instanceof Tensor) return [spec.__handle]
     if (typeof spec === 'string') return spec
     if (typeof spec === 'number' || typeof spec === 'bigint') return spec
     if (!Array.isArray(spec) && !ArrayBuffer.isView(spec))
-      throw new ShumaiError(`${name}: expected a number, text such as '1:3', a tensor or an array, got ${spec === null ? 'null' : typeof spec}`)
+      throw new ShumaiError(`${name}: expected a number, text such as '1:3', a tensor or an array, got ${kindOf(spec)}`)
     made.push(tensor(spec, isIndexData(spec) ? 'int64' : undefined))
     return [made.at(-1).__handle]
   }

@@ -1,5 +1,6 @@
 import { native, ShumaiError } from './native.js'
 import { makeFunction } from './tensor.js'
+import { oneOf } from './kinds.js'
 
 const tensors = (...names) => names.map((name) => ({ name, kind: 'tensor' }))
 const maybe = (name) => ({ name, kind: 'tensor?' })
@@ -8,7 +9,7 @@ const plain = (...names) => names.map((name) => ({ name, kind: 'plain' }))
 /** `options` as the values of `keys`, in order. */
 function values(name, options, keys) {
   for (const key of Object.keys(options ?? {}))
-    if (!keys.includes(key)) throw new ShumaiError(`${name}: no option ${JSON.stringify(key)}, there is ${keys.join(', ')}`)
+    if (!keys.includes(key)) throw new ShumaiError(`${name}: no option ${JSON.stringify(key)}, ${oneOf(key, keys)}`)
   return keys.map((key) => options?.[key])
 }
 

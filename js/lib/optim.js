@@ -2,12 +2,14 @@ import { updated } from './files.js'
 import { prepare } from './memory.js'
 import { native, ShumaiError } from './native.js'
 import { note } from './started.js'
-import { wrap } from './tensor.js'
+import { Tensor, wrap } from './tensor.js'
+import { kindOf, oneOf } from './kinds.js'
 
 const isPromise = (value) => typeof value?.then === 'function'
 
 /** [entries, handles of their tensors, handles of their gradients] of what a backward pass found. */
-function unpack(differentiated) {
+function unpack(name, differentiated) {
+  if (typeof differentiated !== 'object' || differentiated === null || differentiated instanceof Tensor) throw new ShumaiError(`${name}: expected what backward() returned, got ${kindOf(differentiated)}`)
   const entries = Object.values(differentiated).filter(({ tensor }) => tensor.requires_grad)
   return [entries, entries.map(({ tensor }) => tensor.__handle), entries.map(({ grad }) => grad.__handle)]
 }
@@ -26,7 +28,7 @@ function afterUpdate(entries) {
  */
 export function sgd(differentiated, learningRate = 1e-3) {
   if (isPromise(differentiated)) return note(differentiated.then((found) => sgd(found, learningRate)))
-  const [entries, weights, gradients] = unpack(differentiated)
+  const [entries, weights, gradients] = unpack('sgd', differentiated)
   native.sgd(weights, gradients, learningRate)
   afterUpdate(entries)
 }
@@ -41,12 +43,12 @@ const names = (pairs) => pairs.map(([name]) => name)
 const handles = (pairs) => pairs.map(([, tensor]) => tensor.__handle)
 
 function checkOptions(name, options = {}, known) {
-  if (typeof options !== 'object' || options === null) throw new ShumaiError(`${name}: expected an object of options, got ${options === null ? 'null' : typeof options}`)
+  if (typeof options !== 'object' || options === null) throw new ShumaiError(`${name}: expected an object of options, got ${kindOf(options)}`)
   const given = { ...options }
   if (given.lr !== undefined) given.learningRate ??= given.lr
   delete given.lr
   for (const key of Object.keys(given))
-    if (!known.includes(key)) throw new ShumaiError(`${name}: no option ${JSON.stringify(key)}, there is ${known.join(', ')}`)
+    if (!known.includes(key)) throw new ShumaiError(`${name}: no option ${JSON.stringify(key)}, ${oneOf(key, [...known, 'lr'])}`)
   return given
 }
 
@@ -67,7 +69,7 @@ export class Optimizer extends Function {
   /** One update, at a learning rate of its own if there is one; what a promise of a backward pass gives is awaited. */
   step(differentiated, learningRate) {
     if (isPromise(differentiated)) return note(differentiated.then((found) => this.step(found, learningRate)))
-    const [entries, weights, gradients] = unpack(differentiated)
+    const [entries, weights, gradients] = unpack(this.name, differentiated)
     native.optimizerStep(this.__native, weights, gradients, learningRate ?? this.learningRate)
     afterUpdate(entries)
   }
@@ -83,7 +85,7 @@ export class Optimizer extends Function {
   get schedule() { return this.__schedule }
   set schedule(schedule) {
     if (schedule !== undefined && schedule !== null && typeof schedule !== 'function')
-      throw new ShumaiError(`${this.name}: schedule must be a function of the step, got ${typeof schedule}`)
+      throw new ShumaiError(`${this.name}: schedule must be a function of the step, got ${kindOf(schedule)}`)
     this.__schedule = schedule ?? undefined
   }
 
@@ -186,7 +188,7 @@ function withGradients(entries, gradients) {
  */
 export function clipGradNorm(differentiated, maxNorm, { normType = 2, errorIfNonfinite = false } = {}) {
   if (isPromise(differentiated)) return note(differentiated.then((found) => clipGradNorm(found, maxNorm, { normType, errorIfNonfinite })))
-  const [entries, weights, gradients] = unpack(differentiated)
+  const [entries, weights, gradients] = unpack('clipGradNorm', differentiated)
   prepare()
   const [totalNorm, clipped] = native.clipGradNorm(weights, gradients, maxNorm, normType, errorIfNonfinite)
   return { gradients: withGradients(entries, clipped), totalNorm }
@@ -195,7 +197,7 @@ export function clipGradNorm(differentiated, maxNorm, { normType = 2, errorIfNon
 /** The gradients with every element held between -clipValue and clipValue. */
 export function clipGradValue(differentiated, clipValue) {
   if (isPromise(differentiated)) return note(differentiated.then((found) => clipGradValue(found, clipValue)))
-  const [entries, weights, gradients] = unpack(differentiated)
+  const [entries, weights, gradients] = unpack('clipGradValue', differentiated)
   prepare()
   return withGradients(entries, native.clipGradValue(weights, gradients, clipValue))
 }

@@ -1,8 +1,9 @@
-import { tfetch } from './fetch.js'
+import { checkOptions, checkUrl, tfetch } from './fetch.js'
 import { prepare, tidyExclude } from './memory.js'
 import { native, ShumaiError } from './native.js'
 import { willCall } from './origin.js'
 import { Tensor, wrap } from './tensor.js'
+import { kindOf } from './kinds.js'
 
 // True when the server took no step and won't take one under this ticket.
 const isForgotten = (error) => error?.code === 'gone' || error?.code === 'stale'
@@ -39,8 +40,10 @@ const routeUrl = (url, route) => `${/^unix:(?!.*:\/)(?!.*:$)/.test(url) ? `${url
  * request fails for good.
  */
 export function remote_model(url, settings = {}) {
+  checkUrl('remote_model', url)
   // The original took the second URL as it is.
   const { backwardUrl, backwardToken, errorHandler, reportLoss, ...given } = typeof settings === 'string' ? { backwardUrl: settings } : settings
+  checkOptions('remote_model', given)
   const options = { retryFor: 60000, ...given }
   const urls = { forwardUrl: backwardUrl ? url : routeUrl(url, 'forward'), backwardUrl: backwardUrl ?? routeUrl(url, 'optimize') }
   // A token is for the server that it was given for.
@@ -58,7 +61,7 @@ export function remote_model(url, settings = {}) {
   const reportOf = (root) => (reportLoss && root.elements === 1 ? { 'Shumai-Loss': root.valueOf(), 'Shumai-Step': ++steps } : {})
   return (input, perCall = {}) =>
     guarded(() => {
-      if (!(input instanceof Tensor)) throw new ShumaiError(`remote_model: expected a tensor, got ${input === null ? 'null' : typeof input}`)
+      if (!(input instanceof Tensor)) throw new ShumaiError(`remote_model: expected a tensor, got ${kindOf(input)}${Array.isArray(input) ? '; make a tensor of it by tensor(array)' : ''}`)
       const wantsGradient = input.requires_grad
       const headers = { ...options.headers, ...perCall.headers }
       if (!wantsGradient) headers['Shumai-Input-Gradient'] = 'none'

@@ -11,6 +11,7 @@ import { ignoreSignals, stopAtSignals } from './signals.js'
 import { collect } from './started.js'
 import { Tensor } from './tensor.js'
 import { Users } from './users.js'
+import { isClass, kindOf } from './kinds.js'
 
 const servers = new Map()
 
@@ -165,11 +166,11 @@ function checkOptions(options) {
   }
   if (batch !== undefined) checkNames(batch, ['max', 'delay', 'updates'], 'serve: no option batch.')
   for (const token of Array.isArray(options.tokens) ? options.tokens : []) checkNames(token, ['name', 'secret', 'routes'], 'serve: no option tokens[].')
-  if (statistics !== undefined && typeof statistics !== 'function') throw new ShumaiError(`serve: statistics must be a function, got ${typeof statistics}`)
+  if (statistics !== undefined && typeof statistics !== 'function') throw new ShumaiError(`serve: statistics must be a function, got ${kindOf(statistics)}`)
   if (typeof guard === 'object') checkNames(guard, ['maxNorm'], 'serve: no option guard.')
   else if (guard !== undefined && typeof guard !== 'boolean') throw new ShumaiError(`serve: guard must be true, false or {maxNorm}, got ${guard}`)
   if (typeof staleness === 'object') checkNames(staleness, ['policy', 'limit'], 'serve: no option staleness.')
-  if (checkpoint !== undefined && typeof checkpoint !== 'object') throw new ShumaiError(`serve: checkpoint must be {directory, weights, ...}, got ${typeof checkpoint}`)
+  if (checkpoint !== undefined && typeof checkpoint !== 'object') throw new ShumaiError(`serve: checkpoint must be {directory, weights, ...}, got ${kindOf(checkpoint)}`)
 }
 
 /** The models of the Open Inference Protocol as a list. */
@@ -205,6 +206,8 @@ function withEnvironment(options) {
  * `user` belongs to the ticket of its answer. Listens on 127.0.0.1.
  */
 export function serve(handlers, options = {}) {
+  if (typeof handlers !== 'object' || handlers === null || Array.isArray(handlers))
+    throw new ShumaiError(`serve: expected functions by the names of their routes, {forward: (user, tensor) => ...}, got ${kindOf(handlers)}`)
   if ('statistics' in handlers) {
     // The original has them among the handlers.
     const { statistics, ...others } = handlers
@@ -212,7 +215,7 @@ export function serve(handlers, options = {}) {
     return serve(others, { ...options, statistics })
   }
   const names = Object.keys(handlers)
-  for (const name of names) if (typeof handlers[name] !== 'function') throw new ShumaiError(`serve: the handler of "${name}" must be a function, got ${typeof handlers[name]}`)
+  for (const name of names) if (typeof handlers[name] !== 'function') throw new ShumaiError(`serve: the handler of "${name}" must be a function, got ${kindOf(handlers[name])}`)
   checkOptions(options)
   const learner = options.checkpoint ? new Learner(options.checkpoint) : undefined
   const [number, port, url] = native.serve(names, withEnvironment(listModels(options)), learner?.handles(), learner?.load, replicaWeights(options))
@@ -228,6 +231,20 @@ function replicaWeights({ replicas, checkpoint }) {
   const weights = replicas.weights ?? checkpoint?.weights
   if (weights === undefined) throw new ShumaiError('serve: replicas need weights: a module, or tensors in an object or array')
   return namedTensors(weights, 'replicas').map(([name, tensor]) => [name, tensor.__handle])
+}
+
+/** What came instead of one tensor. */
+function describeContent(input) {
+  if (input === undefined) return 'a request without a body'
+  if (Array.isArray(input)) return `${input.length} tensors`
+  const names = Object.keys(input)
+  return names.some((name) => input[name] instanceof Tensor) ? `the tensors ${names.join(', ')}` : kindOf(input)
+}
+
+function checkModel(model, gradUpdate) {
+  if (typeof model !== 'function' || isClass(model)) throw new ShumaiError(`serve_model: the model must be a module or a function, got ${kindOf(model)}`)
+  if (gradUpdate !== undefined && gradUpdate !== null && (typeof gradUpdate !== 'function' || isClass(gradUpdate)))
+    throw new ShumaiError(`serve_model: what applies the gradients must be an optimizer, such as new sm.optim.SGD(), or a function, got ${kindOf(gradUpdate)}`)
 }
 
 /** Weights and optimizer are what is served, unless told. */
@@ -253,11 +270,12 @@ function withDefaults(given, model, gradUpdate) {
  * runs as one.
  */
 export function serve_model(model, gradUpdate, options = {}, handlers = {}) {
+  checkModel(model, gradUpdate)
   const batcher = options.batch?.max > 1 ? new Batcher(model, gradUpdate, options.batch, Number.isFinite(options.guard?.maxNorm)) : undefined
   return serve(
     {
       forward: async (user, input, wantsGradient, call) => {
-        if (!(input instanceof Tensor)) throw new ShumaiError('forward: expects one tensor')
+        if (!(input instanceof Tensor)) throw new ShumaiError(`forward: expects one tensor, got ${describeContent(input)}`)
         if (batcher) return batcher.forward(user, input, wantsGradient, call)
         if (wantsGradient && input.dtype >= 9) input.requires_grad = true
         const output = await model(input)
@@ -270,7 +288,7 @@ export function serve_model(model, gradUpdate, options = {}, handlers = {}) {
         return output
       },
       optimize: (user, jacobian, wantsGradient, call) => {
-        if (!user.__backward) throw new ShumaiError('optimize: no forward came before, from the same client', 'not_found', 404)
+        if (!user.__backward) throw new ShumaiError('optimize: no forward came before, from the same client; send the Shumai-Ticket of its answer', 'not_found', 404)
         return user.__backward(jacobian, call)
       },
       ...handlers,

@@ -3,6 +3,7 @@ import { tfetch } from './fetch.js'
 import { opToFlops } from './forms.js'
 import { native, ShumaiError } from './native.js'
 import { bytesUsed, Tensor } from './tensor.js'
+import { kindOf } from './kinds.js'
 
 const now = () => performance.timeOrigin + performance.now()
 const emptyEntry = () => ({ count: 0n, time: 0, bytes: 0n, gflops: 0 })
@@ -260,7 +261,7 @@ Object.defineProperty(Tensor.prototype, 'stats', {
     for (const number of native.droppedStats()) if (--carried.get(number).times === 0) carried.delete(number)
     if (stats === null || stats === undefined) native.setStats(this.__handle)
     else if (stats instanceof Stats) carry(this, stats)
-    else throw new ShumaiError(`stats: expected a Stats or null, got ${typeof stats}`)
+    else throw new ShumaiError(`stats: expected a Stats or null, got ${kindOf(stats)}`)
   },
   configurable: true,
 })

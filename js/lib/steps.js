@@ -3,6 +3,7 @@ import { native, ShumaiError } from './native.js'
 import { found, kA, kResult, prepare, tidy, words } from './memory.js'
 import { note } from './started.js'
 import { Tensor, wrap } from './tensor.js'
+import { kindOf } from './kinds.js'
 
 // The functions of JavaScript's in a graph: gradients that they give, and what
 // checkpoint computes again. The core knows them by number; they hang on the
@@ -20,7 +21,7 @@ let lastStep = 0
 
 /** `value` as the result of a function of `inputs` whose gradients `gradFn` gives. */
 export function withGradFn(value, inputs, gradFn) {
-  if (typeof gradFn !== 'function') throw new ShumaiError(`grad_fn: expected a function, got ${typeof gradFn}`)
+  if (typeof gradFn !== 'function') throw new ShumaiError(`grad_fn: expected a function, got ${kindOf(gradFn)}`)
   prepare()
   const number = ++lastStep
   const out = wrap(native.withGradFn(value.__handle, inputs.map((input) => input.__handle), number))
@@ -87,7 +88,7 @@ async function runStep(pass, steps, root, [node, number, gradient, output, input
   }
   const gradients = result === undefined || result === null ? [] : Array.isArray(result) ? result : [result]
   for (const item of gradients)
-    if (item !== null && item !== undefined && !(item instanceof Tensor)) throw new ShumaiError(`grad_fn: expected a tensor or nothing, got ${typeof item}`)
+    if (item !== null && item !== undefined && !(item instanceof Tensor)) throw new ShumaiError(`grad_fn: expected a tensor or nothing, got ${kindOf(item)}`)
   native.finishStep(pass, node, gradients.map((item) => item?.__handle ?? 0))
   await runReady(pass, steps, root)
 }
@@ -147,7 +148,7 @@ native.onCheckpoint((number, handles) => {
   let again, steps
   tidy(() => {
     const result = fn(...handles.map(wrap))
-    if (!(result instanceof Tensor)) throw new ShumaiError(`checkpoint: expected a function that returns a tensor and isn't async, got ${typeof result}`)
+    if (!(result instanceof Tensor)) throw new ShumaiError(`checkpoint: expected a function that returns a tensor and isn't async, got ${kindOf(result)}`)
     prepare()
     // A handle of the core's own: the object's goes now if it was made here, with the graph that it holds.
     again = native.again(result.__handle)
@@ -164,9 +165,9 @@ native.onCheckpoint((number, handles) => {
  * makes, but its result, are disposed when it returns.
  */
 export function checkpoint(fn, ...inputs) {
-  if (typeof fn !== 'function') throw new ShumaiError(`checkpoint: expected a function, got ${typeof fn}`)
+  if (typeof fn !== 'function') throw new ShumaiError(`checkpoint: expected a function, got ${kindOf(fn)}`)
   const wrong = inputs.find((input) => !(input instanceof Tensor))
-  if (wrong !== undefined) throw new ShumaiError(`checkpoint: expected tensors as inputs, got ${typeof wrong}`)
+  if (wrong !== undefined) throw new ShumaiError(`checkpoint: expected tensors as inputs, got ${kindOf(wrong)}`)
   prepare()
   const number = ++lastStep
   const steps = new Map([[number, fn]])

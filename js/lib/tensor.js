@@ -3,6 +3,7 @@ import { native, ShumaiError } from './native.js'
 import { currentTracker, deadToken, kA, kB, kOp, kResult, numbers, ownToken, prepare, setTensorTest, tokenFor, words } from './memory.js'
 import { loadInto, loadOnly, startCheckpoint, updated } from './files.js'
 import { backwardFrom, backwardOf, inheritSteps } from './steps.js'
+import { kindOf } from './kinds.js'
 
 /**
  * A multi-dimensional array of one dtype, with the graph that computed it. The
@@ -141,7 +142,7 @@ setTensorTest((value) => value instanceof Tensor)
 
 function handleOf(value, what) {
   if (value instanceof Tensor) return value.__handle
-  throw new ShumaiError(`${what}: expected a tensor, got ${value === null ? 'null' : typeof value}`)
+  throw new ShumaiError(`${what}: expected a tensor, got ${kindOf(value)}`)
 }
 
 const readers = {
@@ -204,7 +205,7 @@ function flatten(data, shape, depth, kind, flat, offset) {
 
 function wrongElement(item, kind, depth) {
   if (Array.isArray(item)) return new ShumaiError(`tensor: rows of different depth, expected a ${kind} at depth ${depth + 1}, got an array`, 'shape_mismatch')
-  return new ShumaiError(`tensor: expected numbers, booleans or bigints of one kind, got ${isNumeric(typeof item) ? `a ${typeof item} among ${kind}s` : String(item)}`, 'dtype_mismatch')
+  return new ShumaiError(`tensor: expected numbers, booleans or bigints of one kind, got ${isNumeric(typeof item) ? `a ${typeof item} among ${kind}s` : kindOf(item)}`, 'dtype_mismatch')
 }
 
 /** [typed array, the dtype of its elements, shape] of a number or nested arrays. */
@@ -303,7 +304,7 @@ function makeTensors(args, given, made) {
 function convert(name, arg, value, operands, numbers) {
   const one = (item) => {
     if (item instanceof Tensor) return item.__handle
-    if (!isNumeric(typeof item)) throw new ShumaiError(`${name}: ${arg.name} must be a tensor or a number, got ${item === null ? 'null' : typeof item}`)
+    if (!isNumeric(typeof item)) throw new ShumaiError(`${name}: ${arg.name} must be a tensor or a number, got ${kindOf(item)}`)
     const handle = arg.index ? native.number(item, true) : numberHandle(item, operands)
     numbers.push(handle)
     return handle

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { kindOf } from './kinds.js'
 import { native } from './native.js'
 
 export { Float16Array } from './elements.js'
@@ -66,7 +67,9 @@ function span(seconds) {
 export function* viter(lengthOrArray, callback) {
   const items = typeof lengthOrArray === 'number' ? null : lengthOrArray
   const count = items ? items.length : lengthOrArray
-  if (!Number.isInteger(count) || count < 0) throw new TypeError(`viter: expected a count or an array, got ${lengthOrArray}`)
+  if (!Number.isInteger(count) || count < 0) throw new TypeError(`viter: expected a count or an array, got ${kindOf(lengthOrArray)}`)
+  if (callback !== undefined && callback !== null && typeof callback !== 'function')
+    throw new TypeError(`viter: expected a function that returns what to show, got ${kindOf(callback)}`)
   const live = process.stderr.isTTY
   const every = live ? 100 : 5000
   const began = performance.now()

@@ -224,7 +224,7 @@ test('gradients are exact', () => {
 
 test('what doesn\'t fit is named, with what was expected', () => {
   const mistakes = [
-    [() => new m.Linear(0, 3), /Linear: inputs must be 1 or more, got 0/],
+    [() => new m.Linear(0, 3), /Linear: inputs must be a whole number of 1 or more, got 0/],
     [() => new m.Linear(2, 3, { biass: true }), /Linear: no option "biass", there is bias, dtype/],
     [() => new m.Linear(2, 3)(sm.ones([4])), /\[4\]/],
     [() => new m.Conv2d(3, 4, [1, 2, 3]), /Conv2d: kernel must have one size or 2, got \[1, 2, 3\]/],
@@ -244,7 +244,7 @@ test('what doesn\'t fit is named, with what was expected', () => {
     [() => new m.MultiheadAttention(5, 2), /MultiheadAttention: width must be divisible by the number of heads, got 5 for 2/],
     [() => new m.MultiheadAttention(4, 2)(sm.ones([2, 3])), /MultiheadAttention: expects \[..., time, 4\], got \[2, 3\]/],
     [() => new m.TransformerPositionalEncoding(3)(sm.ones([2, 2])), /expects \[..., time, 3\], got \[2, 2\]/],
-    [() => new m.Sequential(3), /Sequential: expected a module or a function, got number/],
+    [() => new m.Sequential(3), /Sequential: expected a module or a function, got 3/],
   ]
   for (const [make, message] of mistakes) assert.throws(make, message)
 })

@@ -162,7 +162,7 @@ test('remote_model takes the backward route as well, and an error handler', asyn
   const model = sm.io.remote_model(`${server.url}/nowhere`, { errorHandler: (error) => { errors.push(error.code) } })
   assert.equal(await model(sm.scalar(1)), undefined)
   assert.deepEqual(errors, ['not_found'])
-  await assert.rejects(sm.io.remote_model(server.url)(5), /expected a tensor, got number/)
+  await assert.rejects(sm.io.remote_model(server.url)(5), /expected a tensor, got 5/)
 })
 
 test('a failing forward leaves the server serving', async (t) => {

@@ -92,12 +92,12 @@ test('what can\'t be sent says why', async (t) => {
     gone: () => { const x = sm.scalar(1); x.dispose(); return x },
     echo: (user, x) => x,
   })
-  await assert.rejects(call(server, 'mixed'), /tensors only or none, "b" is none/)
+  await assert.rejects(call(server, 'mixed'), /tensors only or none, "b" is 2/)
   await assert.rejects(call(server, 'fn'), /can't send a function/)
   await assert.rejects(call(server, 'cycle'), /circular|cyclic/i)
   await assert.rejects(call(server, 'gone'), /disposed/)
-  await assert.rejects(call(server, 'echo', { a: sm.scalar(1), b: 2 }), /"b" is none/)
-  await assert.rejects(call(server, 'echo', Symbol('x')), /can't send a symbol/)
+  await assert.rejects(call(server, 'echo', { a: sm.scalar(1), b: 2 }), /"b" is 2/)
+  await assert.rejects(call(server, 'echo', Symbol('x')), /can't send Symbol\(x\)/)
   const x = sm.scalar(1)
   x.dispose()
   await assert.rejects(call(server, 'echo', x), /disposed/)
@@ -164,7 +164,7 @@ test('what cannot be reached is an error with code connection', async (t) => {
 test('a misspelt option of tfetch is an error, not a step without a gradient', async (t) => {
   const server = serve(t, { echo: (user, x) => x })
   await assert.rejects(call(server, 'echo', sm.scalar(1), { grad_fnn: () => {} }), /no option "grad_fnn"/)
-  await assert.rejects(sm.io.remote_model(server.url, { timeuot: 5 })(sm.scalar(1)), /no option "timeuot"/)
+  assert.throws(() => sm.io.remote_model(server.url, { timeuot: 5 }), /no option "timeuot", there is .*; did you mean "timeout"\?/)
   await assert.rejects(call(server, 'echo', sm.scalar(1), { timeout: 'soon' }), sm.ShumaiError)
 })
 
@@ -438,7 +438,7 @@ test('options and handlers that can\'t be meant are refused', () => {
   refuse({}, { prot: 3000 }, /no option "prot"/)
   refuse({}, { port: 0, limits: { maxTicket: 3 } }, /no limit "maxTicket"/)
   refuse({}, { port: 0, limits: { maxTickets: -3 } }, /maxTickets/)
-  refuse({ a: 5 }, { port: 0 }, /handler of "a" must be a function, got number/)
+  refuse({ a: 5 }, { port: 0 }, /handler of "a" must be a function, got 5/)
   refuse({ statistics: () => {} }, { port: 0, statistics: () => {} }, /statistics are given twice/)
   refuse({ statistics: 5 }, { port: 0 }, /statistics must be a function/)
   refuse({}, { port: 0, hostname: '0.0.0.0' }, /insecure/)

@@ -103,7 +103,7 @@ test('optional arguments have their defaults', () => {
 test('errors name the operation and what it got', () => {
   const fails = (run, code, message) => assert.throws(run, (error) => error instanceof sm.ShumaiError && error instanceof Error && error.code === code && message.test(error.message))
   fails(() => sm.zeros([3, 4]).matmul(sm.zeros([5, 6])), 'shape_mismatch', /matmul: inner sizes differ, got \[3, 4\] and \[5, 6\]/)
-  fails(() => square().add('x'), 'invalid_argument', /add: other must be a tensor or a number, got string/)
+  fails(() => square().add('x'), 'invalid_argument', /add: other must be a tensor or a number, got "x"/)
   fails(() => square().add(), 'invalid_argument', /add: other must be .* got undefined/)
   fails(() => square().clip(0, 1, 2), 'invalid_argument', /clip: takes at most 3 arguments, got 4/)
   fails(() => sm.relu(null), 'invalid_argument', /relu: .* got null/)

@@ -1,3 +1,4 @@
+import { kindOf } from '../kinds.js'
 import { ShumaiError } from '../native.js'
 import { ops } from '../tensor.js'
 import { checkPositive, checkProbability, readOptions, shown, uniformFor } from './initial.js'
@@ -34,7 +35,7 @@ function filterShape(module, inputs, outputs, kernel, groups, axes) {
   if (inputs % groups !== 0 || outputs % groups !== 0)
     throw new ShumaiError(`${module}: groups must divide inputs and outputs, got ${groups} for ${inputs} and ${outputs}`)
   const sizes = typeof kernel === 'number' ? Array(axes).fill(kernel) : kernel
-  if (sizes?.length !== axes) throw new ShumaiError(`${module}: kernel must have one size or ${axes}, got ${Array.isArray(kernel) ? shown(kernel) : kernel}`)
+  if (sizes?.length !== axes) throw new ShumaiError(`${module}: kernel must have one size or ${axes}, got ${Array.isArray(kernel) ? shown(kernel) : kindOf(kernel)}`)
   for (const size of sizes) checkPositive(module, 'kernel', size)
   return [outputs, inputs / groups, ...sizes]
 }

@@ -2,13 +2,14 @@ import { ShumaiError } from '../native.js'
 import { noGrad, ops, Tensor } from '../tensor.js'
 import { checkPositive, readOptions, shapeMismatch, shown } from './initial.js'
 import { Module } from './module.js'
+import { kindOf } from '../kinds.js'
 
 const kNormOptions = { epsilon: 1e-5, affine: true, bias: true, dtype: 'float32' }
 const kAxes = [0, 2, 3]
 
 function readShape(module, shape) {
   const sizes = typeof shape === 'number' ? [shape] : shape
-  if (!Array.isArray(sizes)) throw new ShumaiError(`${module}: expected the sizes of the last axes, got ${typeof shape}`)
+  if (!Array.isArray(sizes)) throw new ShumaiError(`${module}: expected the sizes of the last axes, got ${kindOf(shape)}`)
   if (sizes.length === 0) throw new ShumaiError(`${module}: cannot be applied to scalars; dims must not be []`)
   for (const size of sizes) checkPositive(module, 'dims', size)
   return [...sizes]

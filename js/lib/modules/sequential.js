@@ -1,6 +1,7 @@
 import { ShumaiError } from '../native.js'
 import { Tensor } from '../tensor.js'
 import { members, Module } from './module.js'
+import { isClass, kindOf } from '../kinds.js'
 
 /** Modules and functions one after another, named by their position: "0.weight". An array that one returns is spread. */
 export class Sequential extends Module {
@@ -17,7 +18,7 @@ export class Sequential extends Module {
   }
 
   add(step) {
-    if (typeof step !== 'function') throw new ShumaiError(`Sequential: expected a module or a function, got ${step === null ? 'null' : typeof step}`)
+    if (typeof step !== 'function' || isClass(step)) throw new ShumaiError(`Sequential: expected a module or a function, got ${kindOf(step)}`)
     this.modules.push(step)
     return this
   }
