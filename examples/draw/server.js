@@ -2,14 +2,14 @@
 // when it is told what the drawing was. The page is the data team: what it knows reaches the network as pictures and
 // gradients only, in JSON. What the network learns is kept in checkpoints.
 // Run: ./dev draw, and open the URL that it prints. Stop it with Ctrl-C.
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { networkInterfaces } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import * as sm from '../../js/index.js'
-import { accuracy, newModel, startFeed, train } from '../digits/training.js'
+import { trainedModel } from '../digits/training.js'
 
 const kUsage = `usage: server.js [--port N] [--model-port N] [--host ADDRESS] [--token SECRET] [--directory FOLDER] [--steps N] [--seed N]
   --port        of the page; default 8080, 0: any free one
@@ -53,26 +53,6 @@ function readArguments() {
   }
 }
 
-/** The network as the last start left it; trained now when this is the first one. */
-async function openModel({ directory, steps, seed }) {
-  mkdirSync(directory, { recursive: true })
-  const saved = path.join(directory, 'trained.safetensors')
-  sm.manual_seed(seed)
-  const model = newModel()
-  if (existsSync(saved)) return model.load(saved)
-  const feed = await startFeed('--seed', String(seed))
-  const start = performance.now()
-  const bar = sm.util.viter(steps, () => 'training, at the first start only')
-  bar.next()
-  await train(model, () => feed.draw('train', 64), steps, { told: () => bar.next() })
-  const seconds = (performance.now() - start) / 1000
-  const right = await accuracy(model, (count) => feed.draw('held_out', count))
-  feed.stop()
-  model.save(saved)
-  console.log(`trained: ${(100 * right).toFixed(1)}% of digits in typefaces that it never saw are read right, after ${steps} steps in ${seconds.toFixed(0)} s`)
-  return model
-}
-
 /** Answers the page's files, and where the model is. */
 function servePage({ host, port }, settings) {
   const page = createServer((request, response) => {
@@ -102,7 +82,7 @@ function originsOf(page) {
 
 async function main() {
   const options = readArguments()
-  const model = await openModel(options)
+  const model = await trainedModel(options.directory, options)
   const settings = {}
   const page = await servePage(options, settings)
   const server = sm.io.serve_model(model, new sm.optim.SGD({ lr: kCorrectionRate }), {

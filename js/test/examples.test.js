@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import test from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { makeApp, startServer } from './apps.js'
-import { close, Program, runtimes } from './common.js'
+import { close, cppProgram, Program, runtimes } from './common.js'
 
 for (const [runtime, command] of Object.entries(runtimes)) {
   const run = (t, app, name, ...args) => new Program(t, command, [path.join(app, name), ...args]).succeed()
@@ -50,5 +51,13 @@ for (const [runtime, command] of Object.entries(runtimes)) {
     assert.match(await page('/?celsius=0,100'), /<output>32\.0, 212\.0 Fahrenheit/)
     assert.match(await page('/?celsius=warm'), /enter numbers/)
     await stop(server)
+  })
+
+  test(`the client in the original's binary trains the server of C++, under ${runtime}`, async (t) => {
+    const server = await startServer(t, cppProgram('seed_server'), ['0'])
+    const client = fileURLToPath(new URL('../../examples/original/client.js', import.meta.url))
+    const output = await new Program(t, command, [client, server.url, '--steps', '300']).succeed()
+    const [, first, last] = /^original: loss (\S+) -> (\S+) after 300 steps$/m.exec(output).map(Number)
+    assert.ok(last < first / 10, output)
   })
 }

@@ -154,3 +154,11 @@ test('a page whose model is gone says so', async (t) => {
   await draw(visitor.page, '#paper', again(digits[1], visitor.tremble))
   await poll(async () => /can't be reached/.test(await visitor.text('#problem')), 'the message')
 })
+
+test('fine-tuning from the checkpoint of the page learns signs within a few steps', async (t) => {
+  const script = fileURLToPath(new URL('../../finetune/finetune.js', import.meta.url))
+  const output = await new Program(t, process.execPath, [script, '--directory', trained, '--seed', String(kSeed), '--steps', '40']).succeed()
+  assert.doesNotMatch(output, /trained:/)
+  const [, before, after] = /^finetune: (\d+)% -> (\d+)%/m.exec(output).map(Number)
+  assert.ok(before < 60 && after >= 80, output)
+})
