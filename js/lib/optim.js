@@ -52,6 +52,16 @@ function checkOptions(name, options = {}, known) {
   return given
 }
 
+// The core names an option that it can't read, but not the optimizer.
+function makeNative(name, numbers) {
+  try {
+    return native.optimizer(name, numbers)
+  } catch (error) {
+    if (!error.message.startsWith(name)) error.message = `${name}: ${error.message}`
+    throw error
+  }
+}
+
 /** Any of the optimizers below. It is a function: optimizer(differentiated) makes one update. */
 export class Optimizer extends Function {
   // Not super(): it would compile a function from text, which hardened runtimes forbid.
@@ -60,7 +70,7 @@ export class Optimizer extends Function {
     Object.setPrototypeOf(call, new.target.prototype)
     const { schedule, ...numbers } = checkOptions(name, options, [...known, 'schedule'])
     Object.defineProperty(call, 'name', { value: name })
-    Object.defineProperty(call, '__native', { value: native.optimizer(name, numbers) })
+    Object.defineProperty(call, '__native', { value: makeNative(name, numbers) })
     Object.defineProperty(call, '__schedule', { value: undefined, writable: true })
     call.schedule = schedule
     return call

@@ -1,5 +1,7 @@
 #include "shumai/loss.hpp"
 
+#include <fmt/core.h>
+
 #include "loss/reduction.hpp"
 #include "shumai/error.hpp"
 #include "shumai/ops.hpp"
@@ -30,14 +32,14 @@ Tensor mae(const Tensor& output, const Tensor& reference, Reduction reduction) {
 
 Tensor huber(const Tensor& output, const Tensor& reference, double delta, Reduction reduction) {
   if (!(delta > 0))
-    throw Error(ErrorCode::kInvalidArgument, "huber: delta must be above 0, got " + std::to_string(delta));
+    throw Error(ErrorCode::kInvalidArgument, "huber: delta must be above 0, got " + fmt::format("{}", delta));
   const Tensor distance = absolute(output - reference);
   return reduce("huber", where(distance <= delta, square(distance) * 0.5, (distance - 0.5 * delta) * delta), reduction);
 }
 
 Tensor smooth_l1(const Tensor& output, const Tensor& reference, double beta, Reduction reduction) {
   if (!(beta >= 0))
-    throw Error(ErrorCode::kInvalidArgument, "smooth_l1: beta must be 0 or more, got " + std::to_string(beta));
+    throw Error(ErrorCode::kInvalidArgument, "smooth_l1: beta must be 0 or more, got " + fmt::format("{}", beta));
   const Tensor distance = absolute(output - reference);
   // Near 0 a beta of 0 would divide by itself.
   if (beta == 0) return reduce("smooth_l1", distance, reduction);

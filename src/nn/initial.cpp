@@ -1,5 +1,7 @@
 #include "nn/initial.hpp"
 
+#include <fmt/core.h>
+
 #include <cmath>
 #include <string>
 
@@ -30,7 +32,7 @@ void check_positive(const char* module, const char* name, int64_t value) {
 void check_probability(const char* module, double p) {
   if (!(p >= 0 && p <= 1))
     throw Error(ErrorCode::kInvalidArgument,
-                std::string(module) + ": a probability must be from 0 to 1, got " + std::to_string(p));
+                std::string(module) + ": a probability must be from 0 to 1, got " + fmt::format("{}", p));
 }
 
 }  // namespace sm::nn

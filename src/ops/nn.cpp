@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <cmath>
 #include <functional>
 
@@ -191,7 +193,7 @@ Tensor dropout_forward(const Call& call) {
   const Tensor& x = call.in(0);
   const double p = call.number(0);
   if (!(p >= 0 && p <= 1))
-    throw Error(ErrorCode::kInvalidArgument, "dropout: p must be from 0 to 1, got " + std::to_string(p));
+    throw Error(ErrorCode::kInvalidArgument, "dropout: p must be from 0 to 1, got " + fmt::format("{}", p));
   if (!call.flag(1) || p == 0) return reshape(x, x.shape());
   if (p == 1) return x * 0.0;
   return where(gte(rand(x.shape()), p), x * (1 / (1 - p)), constant(0, dtype));

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <cmath>
 #include <mutex>
 #include <numbers>
@@ -145,7 +147,7 @@ Tensor normal_forward(const Call& call) {
 
 Tensor bernoulli_forward(const Call& call) {
   const double p = call.number(1);
-  if (!(p >= 0 && p <= 1)) reject(call, "p must be from 0 to 1, got " + std::to_string(p));
+  if (!(p >= 0 && p <= 1)) reject(call, "p must be from 0 to 1, got " + fmt::format("{}", p));
   return from_uniform(call.dims(0), call.dtype(2), [=](double unit) { return unit < p ? 1.0 : 0.0; });
 }
 

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <cmath>
 
 #include "kernels/optimizer.hpp"
@@ -42,7 +44,7 @@ ClippedGradients clip_grad_norm(const Gradients& gradients, double max_norm, dou
   check_limit("clip_grad_norm: max_norm", max_norm);
   if (!(norm_type > 0))
     throw Error(ErrorCode::kInvalidArgument,
-                "clip_grad_norm: norm_type must be above 0, got " + std::to_string(norm_type));
+                "clip_grad_norm: norm_type must be above 0, got " + fmt::format("{}", norm_type));
   const double total = norm_of(gradients, norm_type);
   if (error_if_nonfinite && !std::isfinite(total))
     throw Error(ErrorCode::kUnprocessable,

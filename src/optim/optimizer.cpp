@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "kernels/elementwise.hpp"
@@ -29,12 +31,12 @@ void make_own(Tensor& slot, const Tensor& weight) {
 }  // namespace
 
 void check_not_negative(std::string_view optimizer, const char* name, double value) {
-  if (!(value >= 0)) refuse(optimizer, std::string(name) + " must be 0 or more, got " + std::to_string(value));
+  if (!(value >= 0)) refuse(optimizer, std::string(name) + " must be 0 or more, got " + fmt::format("{}", value));
 }
 
 void check_below_one(std::string_view optimizer, const char* name, double value) {
   if (!(value >= 0 && value < 1))
-    refuse(optimizer, std::string(name) + " must be 0 or more and below 1, got " + std::to_string(value));
+    refuse(optimizer, std::string(name) + " must be 0 or more and below 1, got " + fmt::format("{}", value));
 }
 
 void check_gradients(std::string_view optimizer, const Gradients& gradients) {
@@ -121,7 +123,7 @@ struct Optimizer::Rule::Loading {
   void read(const std::string& key, const Tensor& value) {
     if (key == "learning_rate") {
       learning_rate = value.item<double>();
-      if (!(learning_rate >= 0)) fail("learning_rate must be 0 or more, got " + std::to_string(learning_rate));
+      if (!(learning_rate >= 0)) fail("learning_rate must be 0 or more, got " + fmt::format("{}", learning_rate));
     } else if (key == "steps") {
       steps = value.item<int64_t>();
     } else {

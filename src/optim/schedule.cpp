@@ -1,5 +1,7 @@
 #include "shumai/schedule.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -16,7 +18,7 @@ void require(bool good, const char* what, const std::string& got) {
 }
 
 void check_positive(const char* what, int64_t value) { require(value >= 1, what, std::to_string(value)); }
-void check_not_negative(const char* what, double value) { require(value >= 0, what, std::to_string(value)); }
+void check_not_negative(const char* what, double value) { require(value >= 0, what, fmt::format("{}", value)); }
 
 void check_ascending(const char* what, const std::vector<int64_t>& milestones) {
   std::string got;
