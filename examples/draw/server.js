@@ -100,7 +100,7 @@ async function main() {
       console.log(`draw: ${updates} gradient steps of corrections are in the network`)
       process.exit(0)
     })
-  console.log(`the model is at ${server.url}; its weights are kept in ${options.directory}`)
+  console.log(`the model and its dashboard are at ${server.url}; its weights are kept in ${options.directory}`)
   console.log(`serving on http://${options.host}:${page.address().port}`)
 }
 

@@ -51,17 +51,17 @@ export class Teacher {
   #url
   #session = ''
   #corrections = []
+  #steps = 0
 
   /** @param {string} url */
   constructor(url) {
     this.#url = url
   }
 
-  async #post(route, body, ticket) {
-    const headers = { 'Content-Type': 'application/json', 'Shumai-Input-Gradient': 'none' }
+  async #post(route, body, more = {}) {
+    const headers = { 'Content-Type': 'application/json', 'Shumai-Input-Gradient': 'none', ...more }
     if (this.token) headers.Authorization = `Bearer ${this.token}`
     if (this.#session) headers['Shumai-Session'] = this.#session
-    if (ticket) headers['Shumai-Ticket'] = ticket
     for (let attempt = 1; ; ++attempt) {
       const response = await fetch(this.#url + route, { method: 'POST', headers, body: JSON.stringify(body) }).catch(() => {
         throw new Error(`The model at ${this.#url} can't be reached: is its server running?`)
@@ -102,7 +102,10 @@ export class Teacher {
     const right = probabilities.map((row, i) => row[labels[i]])
     const mean = (values) => values.reduce((total, value) => total + value, 0) / values.length
     if (mean(right.slice(0, kCopies)) > kSure && mean(right.slice(kCopies)) > kSure) return true
-    await this.#post('/optimize', crossEntropyGradient(probabilities, labels), ticket)
+    const loss = mean(right.map((p) => -Math.log(Math.max(p, 1e-30))))
+    // The loss is for the curves of the server's dashboard.
+    const headers = { 'Shumai-Ticket': ticket, 'Shumai-Loss': String(loss), 'Shumai-Step': String(++this.#steps) }
+    await this.#post('/optimize', crossEntropyGradient(probabilities, labels), headers)
     return false
   }
 

@@ -35,7 +35,8 @@ async function start(t, directory, ...args) {
   const script = fileURLToPath(new URL('../server.js', import.meta.url))
   const program = new Program(t, process.execPath, [script, '--port', '0', '--model-port', '0', '--directory', directory, '--seed', String(kSeed), '--steps', '800', ...args])
   const [, url] = await program.find(/^serving on (\S+)/m)
-  return { program, url }
+  const [, model] = /dashboard are at ([^;]+);/.exec(program.output)
+  return { program, url, model }
 }
 
 /** What the page says, as a person at it sees it. */
@@ -96,7 +97,7 @@ class Visitor {
 }
 
 test('a drawn digit is read, and a sign is learned by ten corrections', async (t) => {
-  const { program, url } = await start(t, trained)
+  const { program, url, model } = await start(t, trained)
   assert.match(program.output, /^trained: 9\d\.\d% .* after \d+ steps/m)
   const visitor = await Visitor.open(t, url)
 
@@ -119,6 +120,9 @@ test('a drawn digit is read, and a sign is learned by ten corrections', async (t
   for (let i = 0; i < 5; ++i) assert.equal(await visitor.draw(madeUp), meaning)
   for (let i = 0; i < 3; ++i) assert.equal(await visitor.draw(digits[3]), 3)
   await visitor.keep('draw-learned')
+
+  const { loss } = await (await fetch(`${model}/statistics`)).json()
+  assert.ok(loss.reports > 0 && loss.last < 2, JSON.stringify(loss))
 
   program.child.kill('SIGTERM')
   assert.match(await program.succeed(), /^draw: [1-9]\d* gradient steps of corrections are in the network$/m)
