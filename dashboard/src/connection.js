@@ -54,8 +54,8 @@ export class EventReader {
   }
 }
 
-// Seconds between events: half as often as a server takes points, since drawing them is what costs.
-const kInterval = 2
+// Seconds between events: a third as often as a server takes points, since drawing them is what costs.
+const kInterval = 3
 const kFirstDelay = 500
 const kLongestDelay = 15_000
 // Without an event for this long the connection counts as lost.
