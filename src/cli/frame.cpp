@@ -117,7 +117,7 @@ void add_learning(std::vector<std::string>& out, const Json& now) {
 void add_models(std::vector<std::string>& out, const Json& now, int depth) {
   const Json& models = at(now, {"models"});
   if (!models.is_array()) return;
-  if (depth == 0 && models.size() > 0) out.insert(out.end(), {"", "models"});
+  if (depth == 0 && !models.empty()) out.insert(out.end(), {"", "models"});
   for (const Json& model : models.as_array()) {
     const Json& statistics = at(model, {"statistics"});
     std::string line =

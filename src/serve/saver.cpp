@@ -91,7 +91,7 @@ Task<> elsewhere(Run run, std::function<void()> work) {
     std::exception_ptr failure;
   };
   const auto wait = std::make_shared<Wait>(co_await asio::this_coro::executor);
-  run([wait, work = std::move(work)] {
+  run([wait, work] {
     try {
       work();
     } catch (...) {
