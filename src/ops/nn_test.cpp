@@ -150,7 +150,7 @@ TEST(NetMistakes, NameTheOpAndTheShapes) {
             "batch_norm: the mean must be [6] for a tensor [2, 6, 3], got [3]");
   EXPECT_EQ(message([&] { batch_norm(zeros({3}), zeros({3}), ones({3})); }),
             "batch_norm: expects [N, C, ...], got [3]");
-  EXPECT_EQ(message([&] { dropout(x, 1.5); }), "dropout: p must be from 0 to 1, got 1.500000");
+  EXPECT_EQ(message([&] { dropout(x, 1.5); }), "dropout: p must be from 0 to 1, got 1.5");
   EXPECT_EQ(message([&] {
               attention(x, zeros({2, 6, 4}), x);
             }),
