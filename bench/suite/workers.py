@@ -1,4 +1,5 @@
 """The programs that do the work: started at first use, told a line at a time, silent while they wait."""
+import contextlib
 import glob
 import json
 import os
@@ -68,8 +69,9 @@ class Server(Worker):
 def bun():
     """Bun, on the path or from npm, which may install it for several C libraries; None when none runs here."""
     for path in [shutil.which('bun'), *glob.glob(str(ROOT / 'js' / 'node_modules' / '@oven' / '*' / 'bin' / 'bun'))]:
-        if path and subprocess.run([path, '--version'], capture_output=True, check=False).returncode == 0:
-            return path
+        with contextlib.suppress(OSError):  # it is of another C library
+            if path and subprocess.run([path, '--version'], capture_output=True, check=False).returncode == 0:
+                return path
     return None
 
 

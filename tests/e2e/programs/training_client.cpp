@@ -1,4 +1,4 @@
-// Clients for tools/replicas_test: trains what training_server serves, and says at its end how that went.
+// Clients for tools/replicas: trains what training_server serves, and says at its end how that went.
 #include <fmt/core.h>
 
 #include <algorithm>
