@@ -1,5 +1,6 @@
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <charconv>
@@ -71,6 +72,7 @@ Task<http::Response> Server::State::restore(uint64_t version) {
     explicit Restoring(std::atomic<bool>& which) : flag(which) {}
     ~Restoring() { flag = false; }
   } const mine(restoring);
+  const auto executor = co_await asio::this_coro::executor;
   const std::shared_ptr<const Checkpoint> checkpoint = co_await Saver::read(saver, version);
   co_await asio::post(asio::bind_executor(logic, asio::use_awaitable));
   co_await Saver::put_back(saver, checkpoint);
@@ -80,6 +82,7 @@ Task<http::Response> Server::State::restore(uint64_t version) {
   ++updates.restored;
   saver->updated(now);
   co_await saver->durable(now);
+  co_await asio::post(executor, asio::use_awaitable);  // out of `logic`
   util::log_info("checkpoint: restored version " + std::to_string(version) + "; the weights' version is " +
                  std::to_string(now));
   co_return http::Response::json(200, Json::object({{"restored", version}, {"version", now}}).dump());

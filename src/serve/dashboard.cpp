@@ -140,9 +140,13 @@ Task<Json> Server::State::relayed_feed(Asked& asked) const {
   co_return out;
 }
 
+Server::State::Asked Server::State::asked_by(const http::Request& request) {
+  const std::string_view query = request.query();
+  return {checked("model", parameter(query, "model")), checked("after", parameter(query, "after")), request.caller};
+}
+
 Task<http::Response> Server::State::respond_feed(const http::Request& request) {
-  Asked asked{checked("model", parameter(request.query(), "model")),
-              checked("after", parameter(request.query(), "after")), request.caller};
+  Asked asked = asked_by(request);
   const Json told = co_await feed(asked);
   co_return http::Response::json(200, told.dump());
 }
@@ -210,8 +214,7 @@ class Server::State::FeedStream final : public http::BodyStream {
 
 Task<http::Response> Server::State::respond_stream(const http::Request& request) {
   const milliseconds interval = interval_of(request.query());
-  Asked asked{checked("model", parameter(request.query(), "model")),
-              checked("after", parameter(request.query(), "after")), request.caller};
+  Asked asked = asked_by(request);
   if (watchers >= kMostWatchers)
     throw Error(ErrorCode::kUnavailable,
                 "as many as may (" + std::to_string(kMostWatchers) + ") are watching this server; try again later");

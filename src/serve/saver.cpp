@@ -121,34 +121,30 @@ Error Saver::no_such(uint64_t version) const {
                                          (known.empty() ? "none yet" : known));
 }
 
-Task<std::shared_ptr<const Checkpoint>> Saver::read(std::shared_ptr<Saver> self, uint64_t version) {
-  const auto out = std::make_shared<Checkpoint>();
+template <class Read>
+auto Saver::at_file(std::shared_ptr<Saver> self, uint64_t version, Read read)
+    -> Task<std::invoke_result_t<Read, const std::string&>> {
+  const auto out = std::make_shared<std::invoke_result_t<Read, const std::string&>>();
   const auto run = [self](std::function<void()> job) { self->thread_.run(std::move(job)); };
-  const std::function<void()> work = [self, out, version] {
+  const std::function<void()> work = [self, out, version, read] {
     try {
-      *out = read_checkpoint(self->directory_.path_of(version));
+      *out = read(self->directory_.path_of(version));
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kNotFound) throw self->no_such(version);
       throw;
     }
   };
   co_await elsewhere(run, work);
-  co_return out;
+  co_return std::move(*out);
+}
+
+Task<std::shared_ptr<const Checkpoint>> Saver::read(std::shared_ptr<Saver> self, uint64_t version) {
+  return at_file(std::move(self), version,
+                 [](const std::string& path) { return std::make_shared<const Checkpoint>(read_checkpoint(path)); });
 }
 
 Task<util::BufferRef> Saver::read_file(std::shared_ptr<Saver> self, uint64_t version) {
-  const auto out = std::make_shared<util::BufferRef>();
-  const auto run = [self](std::function<void()> job) { self->thread_.run(std::move(job)); };
-  const std::function<void()> work = [self, out, version] {
-    try {
-      *out = codec::read_file(self->directory_.path_of(version));
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::kNotFound) throw self->no_such(version);
-      throw;
-    }
-  };
-  co_await elsewhere(run, work);
-  co_return *out;
+  return at_file(std::move(self), version, [](const std::string& path) { return codec::read_file(path); });
 }
 
 Task<> Saver::put_back(std::shared_ptr<Saver> self, std::shared_ptr<const Checkpoint> checkpoint) {

@@ -10,6 +10,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include "serve/checkpoint.hpp"
 #include "serve/store.hpp"
@@ -84,6 +86,10 @@ class Saver : public std::enable_shared_from_this<Saver> {
   void check_fits(const Checkpoint& checkpoint) const;
   void load(const Checkpoint& checkpoint) const;
   Error no_such(uint64_t version) const;
+  // What `read` makes of the path of that version's file, on the thread of files. Throws as read().
+  template <class Read>
+  static auto at_file(std::shared_ptr<Saver> self, uint64_t version, Read read)
+      -> Task<std::invoke_result_t<Read, const std::string&>>;
   void start();
   void ask();
   void write(Tensors tensors, uint64_t version);

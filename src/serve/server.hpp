@@ -173,6 +173,7 @@ struct Server::State {
   struct Asked {
     std::string path, cursor, caller;
   };
+  static Asked asked_by(const http::Request& request);
   class FeedStream;
   Task<Json> feed(Asked& asked);
   Task<Json> relayed_feed(Asked& asked) const;
