@@ -20,6 +20,11 @@ async function mocked(t, options) {
 }
 
 const readout = (page, title) => page.locator('figure', { hasText: title }).locator('.readout')
+const picture = (page) =>
+  page
+    .locator('figure canvas')
+    .first()
+    .evaluate((canvas) => canvas.toDataURL())
 const everything = () => ({ checkpoints: someCheckpoints(1_763_900_060), models: someModels })
 const summary = (page, term) => page.locator('#summary div', { hasText: term }).locator('dd').first()
 
@@ -27,17 +32,12 @@ test('curves, summary and routes move with each event', async (t) => {
   const mock = await mocked(t)
   const page = await open(t, browser, mock.url)
   await isLive(page)
-  const picture = () =>
-    page
-      .locator('figure canvas')
-      .first()
-      .evaluate((canvas) => canvas.toDataURL())
-  const before = [await readout(page, 'Loss').textContent(), await picture()]
+  const before = [await readout(page, 'Loss').textContent(), await picture(page)]
   assert.equal(await summary(page, 'Version').textContent(), '2,460')
   mock.advance()
   await until(page, () => document.querySelector('#summary').textContent.includes('2,501'))
   assert.notEqual(await readout(page, 'Loss').textContent(), before[0])
-  assert.notEqual(await picture(), before[1])
+  assert.notEqual(await picture(page), before[1])
   assert.equal(
     await page.getByRole('row', { name: /^optimize/ }).textContent(),
     'optimize2,50141/s03.8 ms7.1 ms12.3 ms',
@@ -328,19 +328,14 @@ test('logarithm, smoothing and span are switched, and remembered', async (t) => 
   const mock = await mocked(t, { points: 200 })
   const page = await open(t, browser, mock.url)
   await isLive(page)
-  const picture = () =>
-    page
-      .locator('figure canvas')
-      .first()
-      .evaluate((canvas) => canvas.toDataURL())
-  let last = await picture()
+  let last = await picture(page)
   for (const name of ['Logarithmic loss', 'Smooth']) {
     await page.getByLabel(name).click()
-    assert.notEqual(await picture(), last, name)
-    last = await picture()
+    assert.notEqual(await picture(page), last, name)
+    last = await picture(page)
   }
   await page.getByRole('combobox', { name: 'Show' }).selectOption('the last minute')
-  assert.notEqual(await picture(), last)
+  assert.notEqual(await picture(page), last)
   assert.doesNotMatch(await readout(page, 'Loss').textContent(), /smooth/)
   await page.reload()
   await isLive(page)
