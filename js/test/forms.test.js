@@ -58,10 +58,12 @@ test('a Float16Array becomes a float16 tensor and comes back rounded', () => {
 
 test('bytesUsed is a bigint and counts what is alive', () => {
   const before = sm.bytesUsed()
-  const t = sm.tensor(new Float32Array(1000))
-  assert.equal(sm.bytesUsed() - before, 4000n)
+  assert.equal(typeof before, 'bigint')
+  const t = sm.tensor(new Float32Array(1_000_000))
+  // Small tensors of the tests before may be collected meanwhile.
+  assert.ok(sm.bytesUsed() - before >= 3_900_000n)
   t.dispose()
-  assert.equal(sm.bytesUsed(), before)
+  assert.ok(sm.bytesUsed() - before < 100_000n)
 })
 
 test('tensor(file) reads a file with one tensor', (t) => {
