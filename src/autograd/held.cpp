@@ -34,7 +34,9 @@ class Seen {
 }  // namespace
 
 std::vector<HeldBlock> held_by(const Tensor& output) {
+  constexpr size_t kUsual = 4;
   std::vector<HeldBlock> held;
+  held.reserve(kUsual);
   Seen blocks;
   const auto keep = [&](TensorImpl& saved) {
     const auto add = [&](const util::Buffer& buffer) {

@@ -47,7 +47,7 @@ std::string type_of(const std::string& format) {
 http::Body encode(const Tensor& tensor, const std::string& format) {
   if (format == "json") return http::copy_body(codec::encode_json(tensor));
   if (format == "binary") return codec::encode_shumai_binary({.tensor = tensor});
-  return codec::encode_safetensors(Tensors(tensor));
+  return codec::encode_safetensors(tensor);
 }
 
 // The first tensor of an answer.

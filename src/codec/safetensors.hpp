@@ -35,6 +35,9 @@ struct SafetensorsLimits {
 // undefined tensor, and for a name that comes twice or is "__metadata__".
 std::vector<util::Slice> encode_safetensors(const Tensors& tensors, const Metadata& metadata = {});
 
+// Of one tensor, which is called "0".
+std::vector<util::Slice> encode_safetensors(const Tensor& tensor);
+
 // The bytes that encode_safetensors gives in all.
 size_t safetensors_size(const Tensors& tensors, const Metadata& metadata = {});
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -128,11 +129,38 @@ TEST(Safetensors, SizeIsKnownBeforehand) {
   const Tensors tensors = {{"x", pattern({3, 5}, DType::f16)}, {"y", pattern({}, DType::i64)}};
   const Metadata metadata = {{"format", "pt"}};
   EXPECT_EQ(safetensors_size(tensors, metadata), join(encode_safetensors(tensors, metadata))->size());
-  EXPECT_EQ(safetensors_size({}), join(encode_safetensors({}))->size());
+  EXPECT_EQ(safetensors_size({}), join(encode_safetensors(Tensors()))->size());
+}
+
+TEST(Safetensors, OneTensorIsWrittenAsTensorsWithIt) {
+  const Tensor wide = pattern({2, 3}, DType::f32);
+  for (const Tensor& x : {wide, pattern({2, 3}, DType::i32), pattern({6}, DType::i32), pattern({6}, DType::i32),
+                          pattern({}, DType::f64), pattern({0, 4}, DType::f32), make_view(wide, {3, 2}, {1, 3}, 0)}) {
+    const auto one = join(encode_safetensors(x)), all = join(encode_safetensors({{"0", x}}));
+    EXPECT_TRUE(std::ranges::equal(one->bytes(), all->bytes()));
+  }
+  EXPECT_THROW(encode_safetensors(Tensor()), Error);
+}
+
+TEST(Safetensors, AHeaderThatWasReadBeforeIsCheckedAgain) {
+  const std::string header = R"({"flags":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}})";
+  const std::string file = file_of(header, 3);
+  for (int i = 0; i < 2; ++i) {
+    const Tensors read = decode(buffer_of(file));
+    ASSERT_EQ(read.size(), 1u);
+    EXPECT_EQ(read["flags"].shape(), Shape({3}));
+    EXPECT_EQ(read["flags"].dtype(), DType::boolean);
+    EXPECT_NE(decode_error(file.substr(0, file.size() - 1)), "no error");
+    EXPECT_NE(decode_error(file + '\0'), "no error");
+    EXPECT_NE(decode_error(file.substr(0, file.size() - 1) + '\2'), "no error");
+    EXPECT_NE(decode_error(file, {.max_header_bytes = header.size() - 1}), "no error");
+  }
+  const std::string other = R"({"flag5":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}})";
+  EXPECT_EQ(decode(buffer_of(file_of(other, 3))).at(0).first, "flag5");
 }
 
 TEST(Safetensors, NoTensorsAreAnEmptyObject) {
-  EXPECT_TRUE(decode(join(encode_safetensors({}))).empty());
+  EXPECT_TRUE(decode(join(encode_safetensors(Tensors()))).empty());
   EXPECT_TRUE(decode(buffer_of(file_of("{}", 0))).empty());
 }
 

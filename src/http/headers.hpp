@@ -9,8 +9,12 @@
 
 namespace sm::http {
 
+bool iequals_of_one_size(std::string_view a, std::string_view b) noexcept;
+
 // Equal but for the case of ASCII letters.
-bool iequals(std::string_view a, std::string_view b) noexcept;
+inline bool iequals(std::string_view a, std::string_view b) noexcept {
+  return a.size() == b.size() && iequals_of_one_size(a, b);
+}
 
 // True for a non-empty token of RFC 9110: a method or a field name.
 bool is_token(std::string_view text) noexcept;

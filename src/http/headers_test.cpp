@@ -13,6 +13,11 @@ TEST(Headers, FindIgnoresCase) {
   EXPECT_EQ(headers.get("content-TYPE"), "text/plain");
   EXPECT_EQ(headers.find("Content-Typ"), std::nullopt);
   EXPECT_EQ(headers.get("Accept", "none"), "none");
+  EXPECT_TRUE(iequals("Shumai-Session", "Shumai-SESSIOn"));
+  EXPECT_FALSE(iequals("Shumai-Session", "Shumai-Sessioo"));
+  EXPECT_FALSE(iequals("Shumai-Session", "Shumai-Sessio"));
+  EXPECT_FALSE(iequals("a@c", "a`c"));
+  EXPECT_TRUE(iequals("", ""));
 }
 
 TEST(Headers, AddKeepsDuplicatesInOrderAndSetReplacesAll) {

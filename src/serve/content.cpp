@@ -89,7 +89,10 @@ std::optional<Encoded> encode_as(const Content& content, const Form& form, const
     return Encoded{codec::encode_shumai_binary({content.tensor(), mark.provenance, mark.requires_grad, mark.props}),
                    kShumaiType};
   }
-  if (form.floats == DType::f32) return Encoded{codec::encode_safetensors(content.tensors()), kSafetensorsType};
+  if (form.floats == DType::f32)
+    return Encoded{content.is_tensor() ? codec::encode_safetensors(content.tensor())
+                                       : codec::encode_safetensors(content.tensors()),
+                   kSafetensorsType};
   codec::Metadata metadata;
   const Tensors narrowed = codec::narrow(content.tensors(), form.floats, metadata);
   return Encoded{codec::encode_safetensors(narrowed, metadata), kSafetensorsType};

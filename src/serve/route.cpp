@@ -37,8 +37,9 @@ bool has_graph(const Content& content) {
 }
 
 std::vector<HeldBlock> held_by_answer(const Content& content) {
+  if (content.is_tensor()) return held_by(content.tensor());
   std::vector<HeldBlock> held;
-  if (content.empty() || content.is_json()) return held;
+  if (!content.is_tensors()) return held;
   for (const auto& [name, tensor] : content.tensors())
     if (tensor.defined())
       for (const HeldBlock& block : held_by(tensor)) held.push_back(block);
