@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
@@ -16,19 +17,6 @@ constinit thread_local blocks::ThreadCache* blocks::thread_cache = nullptr;
 namespace {
 
 using blocks::ThreadCache;
-
-// Sanitizers see wrong accesses only in memory that really comes and goes.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kCaches = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kCaches = false;
-#else
-constexpr bool kCaches = true;
-#endif
-#else
-constexpr bool kCaches = true;
-#endif
 
 constexpr size_t kLarge = 64 * 1024;  // from here on, shared by all threads
 constexpr size_t kHugePage = size_t{2} << 20;
@@ -46,6 +34,70 @@ size_t class_of(size_t size) {
   const size_t floor = std::bit_floor(size - 1);
   return blocks::kObjectClasses + static_cast<size_t>(std::countr_zero(floor / kFine)) * 8 +
          (size - floor - 1) / (floor / 8);
+}
+
+// Blocks of a class that go from one thread to another together: fewer of the larger ones.
+uint32_t bundle_of(size_t size) {
+  constexpr size_t kBytes = 128 * 1024;
+  return size <= kFine ? blocks::kBundle : static_cast<uint32_t>(std::min<size_t>(blocks::kBundle, kBytes / size));
+}
+
+void free_all(void* first) noexcept {
+  while (first) std::free(std::exchange(first, *static_cast<void**>(first)));
+}
+
+// Whole bundles that a thread had too many of, for one that has none.
+class Depot {
+ public:
+  // Keeps the bundle, or frees it.
+  void put(void* bundle, size_t size) noexcept {
+    Shelf& shelf = shelves_[class_of(size)];
+    {
+      const std::lock_guard lock(mutex_);
+      if ((shelf.count + 1) * bundle_of(size) * size <= kMostHandedOnBytes) {
+        next_of(bundle) = shelf.first.load(std::memory_order_relaxed);
+        shelf.first.store(bundle, std::memory_order_relaxed);
+        ++shelf.count;
+        return;
+      }
+    }
+    free_all(bundle);
+  }
+
+  // Null when there is none.
+  void* take(size_t size) noexcept {
+    Shelf& shelf = shelves_[class_of(size)];
+    if (!shelf.first.load(std::memory_order_relaxed)) return nullptr;
+    const std::lock_guard lock(mutex_);
+    void* bundle = shelf.first.load(std::memory_order_relaxed);
+    if (!bundle) return nullptr;
+    shelf.first.store(next_of(bundle), std::memory_order_relaxed);
+    --shelf.count;
+    return bundle;
+  }
+
+  size_t bytes(size_t size) noexcept {
+    const std::lock_guard lock(mutex_);
+    return shelves_[class_of(size)].count * bundle_of(size) * size;
+  }
+
+ private:
+  struct Shelf {
+    std::atomic<void*> first{nullptr};  // written under mutex_
+    size_t count = 0;                   // guarded by mutex_
+  };
+
+  // In the bundle's first block, behind the address of the second.
+  static void*& next_of(void* bundle) noexcept { return static_cast<void**>(bundle)[1]; }
+
+  std::mutex mutex_;
+  Shelf shelves_[blocks::kBlockClasses];
+};
+
+// Never destroyed: buffers may be freed while the process ends.
+Depot& depot() {
+  static Depot* instance = new Depot;
+  return *instance;
 }
 
 // The caches of all threads, for the sum of their tallies.
@@ -80,15 +132,17 @@ thread_local bool thread_ends = false;
 struct Owner {
   ThreadCache* cache;
   Owner() : cache(new ThreadCache) {
-    if (kCaches) cache->most = blocks::kMostSmallBytes;
+    if (blocks::kKeepsAny) cache->most = blocks::kBundle;
     enter(cache);
   }
   ~Owner() {
     blocks::thread_cache = nullptr;
     thread_ends = true;
     leave(cache);
-    for (void* head : cache->heads)
-      while (head) std::free(std::exchange(head, *static_cast<void**>(head)));
+    for (const blocks::Kept& kept : cache->classes) {
+      free_all(kept.head);
+      free_all(kept.spare);
+    }
     delete cache;
   }
 };
@@ -101,6 +155,27 @@ ThreadCache* open_thread_cache() {
 }
 
 ThreadCache* cache_of_thread() { return blocks::thread_cache ? blocks::thread_cache : open_thread_cache(); }
+
+void* take_small(blocks::Kept& kept, size_t size) noexcept {
+  if (!kept.head) {
+    kept.head = kept.spare ? std::exchange(kept.spare, nullptr) : depot().take(size);
+    if (!kept.head) return nullptr;
+    kept.count = bundle_of(size);
+  }
+  --kept.count;
+  return std::exchange(kept.head, *static_cast<void**>(kept.head));
+}
+
+void keep_small(blocks::Kept& kept, void* block, size_t size) noexcept {
+  if (kept.count == bundle_of(size)) {
+    if (kept.spare) depot().put(kept.spare, size);
+    kept.spare = std::exchange(kept.head, nullptr);
+    kept.count = 0;
+  }
+  *static_cast<void**>(block) = kept.head;
+  kept.head = block;
+  ++kept.count;
+}
 
 struct SharedCache {
   std::mutex mutex;
@@ -152,29 +227,19 @@ bool keep_shared(void* block, size_t bytes) noexcept {
 
 void* blocks::allocate_block_anew(size_t& bytes) noexcept {
   bytes = rounded(bytes ? bytes : 1);
-  if (kCaches && bytes < kLarge) {
-    ThreadCache* cache = cache_of_thread();
-    if (void** head = cache ? &cache->heads[class_of(bytes)] : nullptr; head && *head) {
-      cache->bytes -= bytes;
-      return std::exchange(*head, *static_cast<void**>(*head));
-    }
-  } else if (kCaches) {
+  if (blocks::kKeepsAny && bytes < kLarge) {
+    if (ThreadCache* cache = cache_of_thread())
+      if (void* block = take_small(cache->classes[class_of(bytes)], bytes)) return block;
+  } else if (blocks::kKeepsAny) {
     if (void* block = take_shared(bytes)) return block;
   }
   return bytes >= kHuge ? allocate_huge(bytes) : std::aligned_alloc(kBlockAlignment, bytes);
 }
 
 void blocks::free_block_anew(void* block, size_t bytes) noexcept {
-  if (kCaches && bytes < kLarge) {
-    ThreadCache* cache = cache_of_thread();
-    if (cache && cache->bytes < cache->most) {
-      void*& head = cache->heads[class_of(bytes)];
-      *static_cast<void**>(block) = head;
-      head = block;
-      cache->bytes += bytes;
-      return;
-    }
-  } else if (kCaches && keep_shared(block, bytes)) {
+  if (blocks::kKeepsAny && bytes < kLarge) {
+    if (ThreadCache* cache = cache_of_thread()) return keep_small(cache->classes[class_of(bytes)], block, bytes);
+  } else if (blocks::kKeepsAny && keep_shared(block, bytes)) {
     return;
   }
   std::free(block);
@@ -184,6 +249,8 @@ size_t cached_block_bytes() noexcept {
   const std::lock_guard lock(shared_cache().mutex);
   return shared_cache().bytes;
 }
+
+size_t handed_on_bytes(size_t size) noexcept { return depot().bytes(rounded(size)); }
 
 size_t tally() noexcept {
   const std::lock_guard lock(registry().mutex);

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -55,15 +57,49 @@ TEST(BlockCache, BlocksDontOverlapAtAnySize) {
   for (const auto& [block, bytes] : blocks) free_block(block, bytes);
 }
 
-TEST(BlockCache, WhatOneThreadAllocatesAnotherMayFree) {
-  std::vector<std::pair<void*, size_t>> blocks;
-  for (int i = 0; i < 10'000; ++i) {
-    size_t bytes = 256;
-    blocks.emplace_back(allocate_block(bytes), bytes);
+// Gets blocks of `size`, all of them in use at once.
+std::vector<void*> get(size_t count, size_t size) {
+  std::vector<void*> blocks(count);
+  for (void*& block : blocks) {
+    size_t bytes = size;
+    block = allocate_block(bytes);
+    std::memset(block, 1, bytes);
+    EXPECT_EQ(bytes, size);
   }
+  return blocks;
+}
+
+TEST(BlockCache, WhatOneThreadFreesAnotherUsesAgain) {
+  if (!blocks::kKeepsAny) GTEST_SKIP() << "nothing is kept with this sanitizer";
+  for (const size_t size : {size_t{256}, size_t{1024}, size_t{16} << 10, size_t{56} << 10}) {
+    const size_t count = std::min<size_t>(300, kMostHandedOnBytes / 2 / size);
+    const size_t bundle = std::min<size_t>(blocks::kBundle, (size_t{128} << 10) / size);
+    const std::vector<void*> first = get(count, size);
+    std::vector<void*> second;
+    std::thread frees([&] {
+      for (void* block : first) free_block(block, size);
+      std::thread([&] { second = get(count, size); }).join();
+    });
+    frees.join();
+    std::vector<void*> again, used = first;
+    std::ranges::sort(used);
+    std::ranges::sort(second);
+    EXPECT_EQ(std::ranges::adjacent_find(second), second.end()) << "a block was given out twice";
+    std::ranges::set_intersection(used, second, std::back_inserter(again));
+    // What stays with the thread that freed them is two bundles at most.
+    EXPECT_GE(again.size(), count - 2 * bundle) << size;
+    for (void* block : second) free_block(block, size);
+  }
+}
+
+TEST(BlockCache, WhatThreadsHandOnIsBounded) {
+  constexpr size_t kSize = size_t{32} << 10;
+  const std::vector<void*> all = get(1'000, kSize);
   std::thread([&] {
-    for (const auto& [block, bytes] : blocks) free_block(block, bytes);
+    for (void* block : all) free_block(block, kSize);
   }).join();
+  EXPECT_LE(handed_on_bytes(kSize), kMostHandedOnBytes);
+  if (blocks::kKeepsAny) EXPECT_GE(handed_on_bytes(kSize), kMostHandedOnBytes / 2);
 }
 
 TEST(BlockCache, ThreadsShareIt) {
