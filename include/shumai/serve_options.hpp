@@ -45,7 +45,7 @@ struct ServeLimits {
   size_t max_ticket_bytes_per_session = size_t{1} << 30;
   std::chrono::milliseconds ticket_lifetime{600'000};  // 410 afterwards
   // For how long, and of how many tickets, it is remembered that their step was taken: 409.
-  std::chrono::milliseconds finished_lifetime{3'600'000};
+  std::chrono::milliseconds finished_lifetime{900'000};
   size_t max_finished_tickets = 100'000;
   // For how long, and how much, answers are kept for retries.
   std::chrono::milliseconds answer_lifetime{300'000};
