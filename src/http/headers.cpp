@@ -92,8 +92,7 @@ Headers::Field Headers::operator[](size_t index) const noexcept {
 std::optional<std::string_view> Headers::find(std::string_view name) const noexcept {
   for (const Span& span : spans_) {
     const char* text = text_.data() + span.begin;
-    if (iequals({text, span.name_size}, name))
-      return std::string_view(text + span.name_size, span.value_size);
+    if (iequals({text, span.name_size}, name)) return std::string_view(text + span.name_size, span.value_size);
   }
   return std::nullopt;
 }
@@ -104,8 +103,7 @@ std::string_view Headers::get(std::string_view name, std::string_view fallback) 
 
 size_t Headers::count(std::string_view name) const noexcept {
   size_t count = 0;
-  for (const Span& span : spans_)
-    count += iequals({text_.data() + span.begin, span.name_size}, name);
+  for (const Span& span : spans_) count += iequals({text_.data() + span.begin, span.name_size}, name);
   return count;
 }
 
