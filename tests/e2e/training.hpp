@@ -21,6 +21,7 @@
 #include "e2e/process.hpp"
 #include "serve/testing.hpp"
 #include "shumai/shumai.hpp"
+#include "util/block_cache.hpp"
 #include "util/log.hpp"
 
 // What the end-to-end tests of training share: a server process that can be
@@ -29,17 +30,8 @@ namespace sm::e2e {
 
 using io::testing::fast_place;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
-#else
-inline constexpr bool kSanitized = false;
-#endif
+// Under the sanitizers, and nowhere else, no block is kept.
+inline constexpr bool kSanitized = !util::blocks::kKeepsAny;
 
 // How much of something to do: `full`, a tenth of it when the build is sanitized.
 inline int amount(int full) { return kSanitized ? std::max(1, full / 10) : full; }
