@@ -11,14 +11,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Waking a thread costs its peer and itself some microseconds each.
-constexpr std::chrono::microseconds kWatch{50};
+// Many handlers were ready at once, if it's no longer ago.
+constexpr std::chrono::microseconds kCrowded{50};
 // A leader that wasn't out of work for so long is in a handler that takes time.
 constexpr std::chrono::microseconds kLate{250};
-constexpr std::chrono::microseconds kSlice{1000};
 // So many handlers at once are worth another thread.
 constexpr size_t kCrowd = 4;
-constexpr int64_t kShortestRest = 1'000'000, kLongestRest = 64'000'000;  // ns
 
 int64_t ns(Clock::time_point time) { return std::chrono::nanoseconds(time.time_since_epoch()).count(); }
 
@@ -44,8 +42,7 @@ size_t logged(Run run) noexcept {
 EventLoop::EventLoop(size_t threads)
     : context_(static_cast<int>(threads ? threads : 1)),
       work_(context_.get_executor()),
-      running_(threads ? threads : 1),
-      rest_(kShortestRest) {
+      running_(threads ? threads : 1) {
   for (size_t i = 1; i <= (threads ? threads : 1); ++i)
     threads_.emplace_back([this, i] {
       run(i);
@@ -74,7 +71,7 @@ void EventLoop::stop() noexcept {
 
 void EventLoop::run(size_t me) noexcept {
   while (logged([this] { return context_.run_one(); }) > 0) {
-    if (ns(Clock::now()) < unwatched_until_.load(std::memory_order_relaxed)) continue;
+    if (!busy_poll_.allowed()) continue;
     // Awake, until there is nothing to do.
     do {
       if (take_lead(me)) lead(me);
@@ -98,35 +95,18 @@ bool EventLoop::take_lead(size_t me) {
 
 // Until there was nothing to do for a while, or somebody else leads.
 void EventLoop::lead(size_t me) {
-  auto end = Clock::now() + kWatch;
+  BusyPoll::Idle idle(busy_poll_);
   while (leader_.load(std::memory_order_relaxed) == me && !context_.stopped()) {
     const size_t handlers = run_ready();
     const auto now = Clock::now();
     out_of_work_.store(ns(now), std::memory_order_relaxed);
     if (handlers > 0) {
-      end = now + kWatch;
+      idle.restart(now);
       if (handlers >= kCrowd) ask_for_help(now);
-    } else if (now < end) {
-      // To those that wait for this CPU, a client perhaps.
-      std::this_thread::yield();
-      const auto back = Clock::now();
-      if (back - now < kSlice) continue;
-      rest_from_watching(ns(back));
-      return resign(me);
-    } else {
+    } else if (!idle.wait(now)) {
       return resign(me);
     }
   }
-}
-
-// Who yields to a thread that computes gets the CPU back when its time slice is over; who sleeps gets it when it wakes.
-// So where others compute there is no watching for a while, which is longer when that is found again soon.
-void EventLoop::rest_from_watching(int64_t now) {
-  const int64_t rest = rest_.load(std::memory_order_relaxed);
-  const bool again = now - unwatched_until_.load(std::memory_order_relaxed) < 8 * rest;
-  const int64_t next = again ? std::min(2 * rest, kLongestRest) : kShortestRest;
-  rest_.store(next, std::memory_order_relaxed);
-  unwatched_until_.store(now + next, std::memory_order_relaxed);
 }
 
 void EventLoop::resign(size_t me) {
@@ -146,7 +126,7 @@ void EventLoop::ask_for_help(Clock::time_point now) {
 
 // As long as there are many handlers.
 void EventLoop::help() {
-  while (leader_ != kNobody && is_recent(crowded_, kWatch) && !context_.stopped()) {
+  while (leader_ != kNobody && is_recent(crowded_, kCrowded) && !context_.stopped()) {
     const size_t handlers = run_ready();
     if (handlers >= kCrowd) ask_for_help(Clock::now());
     if (handlers == 0) std::this_thread::yield();
@@ -157,7 +137,7 @@ void EventLoop::help() {
 void EventLoop::stand_by(size_t me) {
   std::unique_lock lock(mutex_);
   while (leader_ != kNobody && leader_ != me && !context_.stopped()) {
-    if (is_recent(crowded_, kWatch)) {
+    if (is_recent(crowded_, kCrowded)) {
       others_.notify_one();
       lock.unlock();
       help();
@@ -168,7 +148,7 @@ void EventLoop::stand_by(size_t me) {
       deputy_waits_ = true;
       deputy_.wait_for(lock, kLate);
       deputy_waits_ = false;
-      if (leader_ == kNobody || is_recent(crowded_, kWatch) || is_recent(out_of_work_, kLate)) continue;
+      if (leader_ == kNobody || is_recent(crowded_, kCrowded) || is_recent(out_of_work_, kLate)) continue;
       out_of_work_.store(ns(Clock::now()), std::memory_order_relaxed);
       leader_ = me;
       others_.notify_one();

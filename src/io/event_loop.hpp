@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "io/busy_poll.hpp"
+
 namespace sm::io {
 
 // An io_context and the threads that run it, from construction to destruction.
@@ -50,7 +52,6 @@ class EventLoop {
   void resign(size_t me);
   void ask_for_help(std::chrono::steady_clock::time_point now);
   void help();
-  void rest_from_watching(int64_t now);
 
   boost::asio::io_context context_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
@@ -63,8 +64,7 @@ class EventLoop {
   // Times in nanoseconds of the steady clock:
   std::atomic<int64_t> out_of_work_{0};  // when the leader last was
   std::atomic<int64_t> crowded_{0};      // when there was work for several last
-  std::atomic<int64_t> unwatched_until_{0};
-  std::atomic<int64_t> rest_;  // how long that was
+  BusyPoll busy_poll_;
   std::vector<std::thread> threads_;
 };
 

@@ -9,6 +9,8 @@
 #include <exception>
 #include <memory>
 
+#include "io/busy_poll.hpp"
+
 namespace sm {
 namespace asio = boost::asio;
 
@@ -22,7 +24,14 @@ void run_task(Task<> task) {
     // What the task left running (idle connections, say) ends with it.
     loop.stop();
   });
-  loop.run();
+  io::BusyPoll busy_poll;
+  while (loop.run_one() > 0) {
+    if (!busy_poll.allowed()) continue;
+    io::BusyPoll::Idle idle(busy_poll);
+    do {
+      while (loop.poll() > 0) idle.restart();
+    } while (!loop.stopped() && idle.wait());
+  }
   if (failure) std::rethrow_exception(failure);
 }
 
