@@ -9,8 +9,7 @@ namespace {
 using Clock = BusyPoll::Clock;
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-constexpr std::chrono::microseconds kShort{50}, kLong{200};
-// Long for so many times after one that found something, and once of so many otherwise.
+// The longest for so many times after one that found something, and once of so many otherwise.
 constexpr int kPatience = 16;
 constexpr unsigned kTry = 32;
 constexpr std::chrono::microseconds kSlice{1000};
@@ -25,7 +24,7 @@ bool BusyPoll::allowed() const noexcept { return ns(Clock::now()) >= not_until_.
 bool BusyPoll::Idle::wait(Clock::time_point now) noexcept {
   asked_ = now;
   const int patience = poll_.patience_.load(kRelaxed);
-  if (now - since_ >= (patience > 0 ? kLong : kShort)) {
+  if (now - since_ >= (patience > 0 ? poll_.longest_ : kUsual)) {
     if (patience > 0)
       poll_.patience_.store(patience - 1, kRelaxed);
     else if (poll_.in_vain_.fetch_add(1, kRelaxed) % kTry == 0)
@@ -42,7 +41,7 @@ bool BusyPoll::Idle::wait(Clock::time_point now) noexcept {
 }
 
 void BusyPoll::Idle::restart(Clock::time_point now) noexcept {
-  if (asked_ - since_ > kShort) poll_.patience_.store(kPatience, kRelaxed);
+  if (asked_ - since_ > kUsual) poll_.patience_.store(kPatience, kRelaxed);
   since_ = asked_ = now;
 }
 

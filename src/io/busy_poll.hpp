@@ -6,12 +6,16 @@
 
 namespace sm::io {
 
-// How long a thread that ran out of work asks for more before it sleeps. Waking it costs 3 us on one machine and 100 us
-// on another, which nothing tells beforehand: it polls for a short time, now and then for a long one, and for the long
-// one as long as that finds something. Thread-safe; the threads of one loop share one.
+// How long a thread that ran out of work asks for more before it sleeps: for 50 us. Or for up to `longest`, where that
+// pays: waking a thread costs 3 us on one machine and 100 us on another, which nothing tells beforehand, so it polls
+// for so long now and then, and goes on like that as long as something comes. Thread-safe; the threads of one loop
+// share one.
 class BusyPoll {
  public:
   using Clock = std::chrono::steady_clock;
+
+  static constexpr std::chrono::microseconds kUsual{50};
+  explicit BusyPoll(std::chrono::microseconds longest = kUsual) : longest_(longest) {}
 
   // False for a while after other threads needed the CPU.
   bool allowed() const noexcept;
@@ -35,8 +39,9 @@ class BusyPoll {
  private:
   void rest(int64_t now) noexcept;
 
-  std::atomic<int> patience_{0};      // so many more times it polls for long
-  std::atomic<unsigned> in_vain_{0};  // short times without any work
+  const std::chrono::microseconds longest_;
+  std::atomic<int> patience_{0};      // so many more times it polls for the longest time
+  std::atomic<unsigned> in_vain_{0};  // usual times without any work
   // Nanoseconds of the steady clock:
   std::atomic<int64_t> not_until_{0};
   std::atomic<int64_t> rest_{0};  // how long that was

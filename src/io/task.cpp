@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <exception>
 #include <memory>
 
@@ -24,7 +25,8 @@ void run_task(Task<> task) {
     // What the task left running (idle connections, say) ends with it.
     loop.stop();
   });
-  io::BusyPoll busy_poll;
+  // What it waits for is often an answer of a server, which may sleep as well.
+  io::BusyPoll busy_poll(std::chrono::microseconds(200));
   while (loop.run_one() > 0) {
     if (!busy_poll.allowed()) continue;
     io::BusyPoll::Idle idle(busy_poll);
