@@ -95,7 +95,7 @@ bool EventLoop::take_lead(size_t me) {
 
 // Until there was nothing to do for a while, or somebody else leads.
 void EventLoop::lead(size_t me) {
-  BusyPoll::Idle idle(busy_poll_);
+  util::BusyPoll::Idle idle(busy_poll_);
   while (leader_.load(std::memory_order_relaxed) == me && !context_.stopped()) {
     const size_t handlers = run_ready();
     const auto now = Clock::now();

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "io/busy_poll.hpp"
+#include "util/busy_poll.hpp"
 
 namespace sm::io {
 
@@ -64,7 +64,7 @@ class EventLoop {
   // Times in nanoseconds of the steady clock:
   std::atomic<int64_t> out_of_work_{0};  // when the leader last was
   std::atomic<int64_t> crowded_{0};      // when there was work for several last
-  BusyPoll busy_poll_;
+  util::BusyPoll busy_poll_;
   std::vector<std::thread> threads_;
 };
 

@@ -10,7 +10,7 @@
 #include <exception>
 #include <memory>
 
-#include "io/busy_poll.hpp"
+#include "util/busy_poll.hpp"
 
 namespace sm {
 namespace asio = boost::asio;
@@ -26,10 +26,10 @@ void run_task(Task<> task) {
     loop.stop();
   });
   // What it waits for is often an answer of a server, which may sleep as well.
-  io::BusyPoll busy_poll(std::chrono::microseconds(200));
+  util::BusyPoll busy_poll(std::chrono::microseconds(200));
   while (loop.run_one() > 0) {
     if (!busy_poll.allowed()) continue;
-    io::BusyPoll::Idle idle(busy_poll);
+    util::BusyPoll::Idle idle(busy_poll);
     do {
       while (loop.poll() > 0) idle.restart();
     } while (!loop.stopped() && idle.wait());

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "shumai/error.hpp"
+#include "util/busy_poll.hpp"
 #include "util/log.hpp"
 
 namespace sm::kernels {
@@ -42,25 +43,28 @@ int default_threads() {
   return cpus;
 }
 
-// A thread that has just worked watches for more for this long before it
-// sleeps: waking it costs the caller five microseconds, and comes late.
-constexpr std::chrono::microseconds kWatch{50};
+// A thread that has just worked watches for more before it sleeps: waking it
+// costs the caller five microseconds, on some machines fifty, and comes late.
+constexpr std::chrono::microseconds kLongest{200};
+constinit util::BusyPoll for_work(kLongest), for_helpers(kLongest);
 
 using Clock = std::chrono::steady_clock;
 
-// Returns once ready() says so (true), or after kWatch (false). Gives way to
-// threads that wait for this CPU, such as those of the network.
+// Returns once ready() says so (true), or when it is time to sleep (false).
+// Gives way to threads that wait for this CPU, such as those of the network.
 template <class Ready>
-bool watch(const Ready& ready) {
+bool watch(util::BusyPoll& busy_poll, const Ready& ready) {
   constexpr int kPauses = 512;
-  const auto end = Clock::now() + kWatch;
+  util::BusyPoll::Idle idle(busy_poll);
   do {
     for (int i = 0; i < kPauses; ++i) {
-      if (ready()) return true;
+      if (ready()) {
+        idle.restart();
+        return true;
+      }
       hwy::Pause();
     }
-    std::this_thread::yield();
-  } while (Clock::now() < end);
+  } while (idle.wait());
   return ready();
 }
 
@@ -261,7 +265,7 @@ class Pool {
     constexpr int kCalls = 8;
     thread_local int calls = 0;
     thread_local Clock::time_point last;
-    calls = now - last < kWatch ? calls + 1 : 1;
+    calls = now - last < util::BusyPoll::kUsual ? calls + 1 : 1;
     last = now;
     if (calls < kCalls) return;
     calls = 0;
@@ -336,7 +340,7 @@ class Pool {
         if (box)
           watch_box(*box, number + 1, seen);
         else
-          watch([&] { return posted_.load(std::memory_order_acquire) != seen; });
+          watch(for_work, [&] { return posted_.load(std::memory_order_acquire) != seen; });
         lock.lock();
         if (queue_.empty()) sleep(lock);
       } else {
@@ -354,7 +358,7 @@ class Pool {
     while (true) {
       box.watch();
       watching_.fetch_add(1, std::memory_order_relaxed);
-      const bool called = watch([&] { return !box.open() || posted(); });
+      const bool called = watch(for_work, [&] { return !box.open() || posted(); });
       watching_.fetch_sub(1, std::memory_order_relaxed);
       // A job that has been taken back was a call, too.
       Job* const job = box.close();
@@ -406,8 +410,8 @@ class Pool {
 
   void wait_for_helpers(Job& job) {
     const auto done = [&] { return job.helpers.load(std::memory_order_seq_cst) == 0; };
-    if (done() || watch(done)) return;
-    distance_.measured(kWatch);  // a thread that lost its CPU: what is little shouldn't wait for it
+    if (done() || watch(for_helpers, done)) return;
+    distance_.measured(util::BusyPoll::kUsual);  // a thread that lost its CPU: what is little shouldn't wait for it
     std::unique_lock lock(mutex_);
     waiting_.fetch_add(1, std::memory_order_seq_cst);
     idle_.wait(lock, done);

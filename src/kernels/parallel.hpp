@@ -31,7 +31,7 @@ bool helper_is_near();
 //
 // The first exception is rethrown once all running ranges have ended; ranges
 // not yet begun are dropped. Thread-safe. Idle threads watch for more work for
-// 50 microseconds, then they sleep.
+// 50 microseconds, or 200 where that pays, then they sleep.
 template <class Function>
 void parallel_for(int64_t n, int64_t grain, const Function& function) {
   if (n <= 0) return;

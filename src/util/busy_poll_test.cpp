@@ -1,12 +1,8 @@
-#include "io/busy_poll.hpp"
+#include "util/busy_poll.hpp"
 
 #include <gtest/gtest.h>
 
-#include <ctime>
-
-#include "shumai/task.hpp"
-
-namespace sm::io {
+namespace sm::util {
 namespace {
 
 using std::chrono::microseconds;
@@ -56,17 +52,5 @@ TEST(BusyPoll, GoesOnLongerWhereThatFoundSomething) {
   EXPECT_FALSE(goes_on(poll, kWhile));
 }
 
-std::chrono::nanoseconds cpu_time() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-TEST(BusyPoll, ATaskThatWaitsForLongSleeps) {
-  const auto before = cpu_time();
-  run(util::sleep(std::chrono::milliseconds(400)));
-  EXPECT_LT(cpu_time() - before, std::chrono::milliseconds(200));
-}
-
 }  // namespace
-}  // namespace sm::io
+}  // namespace sm::util

@@ -1,9 +1,9 @@
-#include "io/busy_poll.hpp"
+#include "util/busy_poll.hpp"
 
 #include <algorithm>
 #include <thread>
 
-namespace sm::io {
+namespace sm::util {
 namespace {
 
 using Clock = BusyPoll::Clock;
@@ -55,4 +55,4 @@ void BusyPoll::rest(int64_t now) noexcept {
   not_until_.store(now + next, kRelaxed);
 }
 
-}  // namespace sm::io
+}  // namespace sm::util

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
-namespace sm::io {
+namespace sm::util {
 
 // How long a thread that ran out of work asks for more before it sleeps: for 50 us. Or for up to `longest`, where that
 // pays: waking a thread costs 3 us on one machine and 100 us on another, which nothing tells beforehand, so it polls
@@ -15,7 +15,7 @@ class BusyPoll {
   using Clock = std::chrono::steady_clock;
 
   static constexpr std::chrono::microseconds kUsual{50};
-  explicit BusyPoll(std::chrono::microseconds longest = kUsual) : longest_(longest) {}
+  explicit constexpr BusyPoll(std::chrono::microseconds longest = kUsual) : longest_(longest) {}
 
   // False for a while after other threads needed the CPU.
   bool allowed() const noexcept;
@@ -47,4 +47,4 @@ class BusyPoll {
   std::atomic<int64_t> rest_{0};  // how long that was
 };
 
-}  // namespace sm::io
+}  // namespace sm::util
