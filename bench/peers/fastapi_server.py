@@ -50,7 +50,7 @@ def main():
     add_model(app, '', scalar, lambda x: x * scalar)
     matrix = torch.zeros(128, 8, requires_grad=True)
     add_model(app, '/matrix', matrix, lambda x: x @ matrix)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level='error'))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level='error', timeout_keep_alive=3600))
 
     async def serve():
         running = asyncio.ensure_future(server.serve())

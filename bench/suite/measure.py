@@ -55,20 +55,28 @@ def check_all(workers, row):
 
 
 def run_row(workers, row, turns, scale):
-    """Median values by label; None when there is nothing to compare."""
+    """Median values by label, without peers that failed; None when there is nothing to compare."""
     takers = check_all(workers, row)
     if takers is None:
         return None
-    samples = [[] for _ in takers]
+    taking = [(label, contender, []) for label, contender in takers]
     first = 0 if row.once else -1  # a turn to warm up
     for turn in range(first, 1 if row.once else turns):
-        for (label, contender), own in zip(takers, samples):
+        for one in list(taking):
+            label, contender, own = one
             time.sleep(PAUSE)
-            value = workers.ask(contender, label, seconds=row.seconds * scale)['value']
+            try:
+                value = workers.ask(contender, label, seconds=row.seconds * scale)['value']
+            except Failure as failure:
+                complain(f'{row.name}: {label}: {failure}')
+                if label in {line.ours for line in row.lines}:
+                    return None
+                taking.remove(one)
+                continue
             if turn >= 0:
                 own.append(value)
     medians = {}
-    for (label, _), own in zip(takers, samples):
+    for label, _, own in taking:
         medians[label] = min(statistics.median(own), medians.get(label, math.inf))
     return medians
 
