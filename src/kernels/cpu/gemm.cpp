@@ -10,7 +10,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "kernels/cpu/vectors-inl.hpp"
+#include "kernels/cpu/pack-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace sm::kernels::simd::HWY_NAMESPACE {
@@ -18,98 +18,17 @@ namespace sm::kernels::simd::HWY_NAMESPACE {
 // Vectors of a size that only the CPU knows can't be kept in arrays.
 #if HWY_TARGET == HWY_SCALAR || HWY_HAVE_SCALABLE
 bool product(int64_t, int64_t, int64_t, const Matrix&, const Matrix&, const float*, float*, int64_t) { return false; }
+bool narrow_product(int64_t, int64_t, int64_t, const Matrix&, const Matrix&, const float*, float*, int64_t) {
+  return false;
+}
 #else
-
-using Tag = hn::ScalableTag<float>;
-using Vector = hn::Vec<Tag>;
 
 // A tile of c is kRows by up to kVectors vectors: 24 sums where there are 32 registers, 12 where there are 16.
 constexpr int kRows = HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3 ? 4 : 8;
 constexpr int kVectors = 3;
-constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(Tag()));
 
 constexpr int64_t kDepth = 320;   // of a panel of b, which is up to 60 KB then: a quick block, and half of the cache
 constexpr int64_t kFewRows = 64;  // up to here reading b as it is costs less than packing it
-
-// Lines that follow each other in memory with a step: out[p * width + j] is element p of line j.
-struct Lines {
-  const float* data;
-  int64_t line, step;
-};
-
-// Reads four lines: out[i] has in its block b step 4 b + i of each.
-template <class D>
-HWY_INLINE void turn_blocks(D d, const float* from, int64_t line, hn::Vec<D> (&out)[4]) {
-  const hn::Repartition<double, D> pairs;
-  const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + line);
-  const auto e = hn::LoadU(d, from + 2 * line), f = hn::LoadU(d, from + 3 * line);
-  const auto ab = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
-  const auto ef = hn::BitCast(pairs, hn::InterleaveLower(d, e, f));
-  out[0] = hn::BitCast(d, hn::InterleaveLower(pairs, ab, ef));
-  out[1] = hn::BitCast(d, hn::InterleaveUpper(pairs, ab, ef));
-  const auto cd = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
-  const auto gh = hn::BitCast(pairs, hn::InterleaveUpper(d, e, f));
-  out[2] = hn::BitCast(d, hn::InterleaveLower(pairs, cd, gh));
-  out[3] = hn::BitCast(d, hn::InterleaveUpper(pairs, cd, gh));
-}
-
-// As many lines as a vector has lanes, and as many steps.
-template <int groups>
-HWY_INLINE void turn_square(const float* from, int64_t line, float* to, int64_t width) {
-  const Tag d;
-  Vector turned[groups][4];
-#pragma GCC unroll 4
-  for (int g = 0; g < groups; ++g) turn_blocks(d, from + 4 * g * line, line, turned[g]);
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const auto step = [&](int block) { return to + (4 * block + i) * width; };
-    if constexpr (groups == 1) {
-      hn::StoreU(turned[0][i], d, step(0));
-    } else if constexpr (groups == 2) {
-      hn::StoreU(hn::ConcatLowerLower(d, turned[1][i], turned[0][i]), d, step(0));
-      hn::StoreU(hn::ConcatUpperUpper(d, turned[1][i], turned[0][i]), d, step(1));
-    } else {
-      const Vector even = hn::ConcatLowerLower(d, turned[2][i], turned[0][i]);
-      const Vector odd = hn::ConcatLowerLower(d, turned[3][i], turned[1][i]);
-      hn::StoreU(hn::OddEvenBlocks(hn::SwapAdjacentBlocks(odd), even), d, step(0));
-      hn::StoreU(hn::OddEvenBlocks(odd, hn::SwapAdjacentBlocks(even)), d, step(1));
-      const Vector high_even = hn::ConcatUpperUpper(d, turned[2][i], turned[0][i]);
-      const Vector high_odd = hn::ConcatUpperUpper(d, turned[3][i], turned[1][i]);
-      hn::StoreU(hn::OddEvenBlocks(hn::SwapAdjacentBlocks(high_odd), high_even), d, step(2));
-      hn::StoreU(hn::OddEvenBlocks(high_odd, hn::SwapAdjacentBlocks(high_even)), d, step(3));
-    }
-  }
-}
-
-// For lines whose elements lie together: what one cache line holds of them is read at once.
-void pack_turned(const Lines& from, int64_t lines, int64_t depth, int64_t width, float* out) {
-  for (int64_t begin = 0; begin < depth; begin += kLanes) {
-    const int64_t end = std::min(depth, begin + kLanes);
-    int64_t j = 0;
-    if (end - begin == kLanes)
-      for (; j + kLanes <= lines; j += kLanes)
-        turn_square<kLanes / 4>(from.data + j * from.line + begin, from.line, out + begin * width + j, width);
-    for (; j < lines; ++j)
-      for (int64_t p = begin; p < end; ++p) out[p * width + j] = from.data[j * from.line + p];
-  }
-}
-
-// `lines` of them, and zeros up to `width`.
-void pack(const Lines& from, int64_t lines, int64_t depth, int64_t width, float* out) {
-  if (from.step == 1) {
-    pack_turned(from, lines, depth, width, out);
-  } else if (from.line == 1) {
-    const Tag d;
-    for (int64_t p = 0; p < depth; ++p)
-      each_vector(d, lines, [&](int64_t j, auto part) {
-        store(d, load(d, from.data + p * from.step + j, part), out + p * width + j, part);
-      });
-  } else {
-    for (int64_t p = 0; p < depth; ++p)
-      for (int64_t j = 0; j < lines; ++j) out[p * width + j] = from.data[j * from.line + p * from.step];
-  }
-  for (int64_t p = 0; lines < width && p < depth; ++p) std::fill(out + p * width + lines, out + (p + 1) * width, 0.0F);
-}
 
 // Where a tile reads and writes. `columns` may end inside its last vector, whose rest of b is read, too.
 struct Tile {
@@ -235,6 +154,105 @@ bool product(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, 
   }
   return true;
 }
+
+// --- c of few columns. ---
+
+constexpr int kDots = 4;                      // columns that are summed together
+constexpr int kDotRows = kRows == 8 ? 6 : 3;  // rows of a in a tile
+
+// Adds up the lanes of four vectors.
+template <class D>
+HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> sum_blocks(D d, hn::Vec<D> v) {
+  if constexpr (hn::MaxLanes(D()) == 4) {
+    return v;
+  } else {
+    const hn::Half<D> half;
+    return sum_blocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+}
+
+HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> sum_lanes(const Vector (&v)[kDots]) {
+  const Tag d;
+  const hn::Repartition<double, Tag> pairs;
+  const auto added = [&](const Vector& a, const Vector& b) {
+    return hn::BitCast(pairs, hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b)));
+  };
+  const auto ab = added(v[0], v[1]), cd = added(v[2], v[3]);
+  return sum_blocks(d, hn::Add(hn::BitCast(d, hn::InterleaveLower(pairs, ab, cd)),
+                               hn::BitCast(d, hn::InterleaveUpper(pairs, ab, cd))));
+}
+
+// Rows of a with up to four columns of b, which lie `stride` apart with zeros behind them; missing ones are zeros.
+template <int rows>
+void dot_tile(const Matrix& a, const float* b, int64_t stride, int64_t depth, const float* bias, float* c,
+              int64_t c_row, int64_t columns) {
+  const Tag d;
+  Vector sums[rows][kDots];
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+    for (int j = 0; j < kDots; ++j) sums[r][j] = hn::Zero(d);
+  each_vector(d, depth, [&](int64_t p, auto part) {
+    Vector y[kDots];
+#pragma GCC unroll 4
+    for (int j = 0; j < kDots; ++j) y[j] = hn::LoadU(d, b + j * stride + p);
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r) {
+      const Vector x = load(d, a.data + r * a.row + p, part);
+#pragma GCC unroll 4
+      for (int j = 0; j < kDots; ++j) sums[r][j] = hn::MulAdd(x, y[j], sums[r][j]);
+    }
+  });
+  const hn::CappedTag<float, 4> four;
+  const auto added = !bias              ? hn::Zero(four)
+                     : columns == kDots ? hn::LoadU(four, bias)
+                                        : load(four, bias, Part{columns});
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; ++r) {
+    const auto row = hn::Add(sum_lanes(sums[r]), added);
+    if (columns == kDots)
+      hn::StoreU(row, four, c + r * c_row);
+    else
+      store(four, row, c + r * c_row, Part{columns});
+  }
+}
+
+// The same with all columns of b, so that a is read once.
+template <int rows>
+void dot_rows(const Matrix& a, int64_t n, int64_t k, const float* b, int64_t stride, const float* bias, float* c,
+              int64_t c_row) {
+  for (int64_t j = 0; j < n; j += kDots)
+    dot_tile<rows>(a, b + j * stride, stride, k, bias ? bias + j : nullptr, c + j, c_row,
+                   std::min<int64_t>(kDots, n - j));
+}
+
+void dots(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, const float* bias, float* c,
+          int64_t c_row) {
+  const int64_t stride = (k + kLanes - 1) / kLanes * kLanes, room = (n + kDots - 1) / kDots * kDots * stride;
+  const util::BufferRef memory = util::Buffer::allocate(static_cast<size_t>(room) * sizeof(float));
+  float* columns = reinterpret_cast<float*>(memory->data());
+  std::fill_n(columns, room, 0.0F);
+  for (int64_t j = 0; j < n; ++j)
+    for (int64_t p = 0; p < k; ++p) columns[j * stride + p] = b.data[p * b.row + j * b.column];
+  int64_t i = 0;
+  for (; i + kDotRows <= m; i += kDotRows)
+    dot_rows<kDotRows>({a.data + i * a.row, a.row, 1}, n, k, columns, stride, bias, c + i * c_row, c_row);
+  for (; i < m; ++i) dot_rows<1>({a.data + i * a.row, a.row, 1}, n, k, columns, stride, bias, c + i * c_row, c_row);
+}
+
+bool narrow_product(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, const float* bias, float* c,
+                    int64_t c_row) {
+  if (a.column == 1) {
+    dots(m, n, k, a, b, bias, c, c_row);
+    return true;
+  }
+  const util::BufferRef memory = util::Buffer::allocate(static_cast<size_t>(m * n) * sizeof(float));
+  float* turned = reinterpret_cast<float*>(memory->data());
+  product(n, m, k, b.transposed(), a.transposed(), nullptr, turned, m);
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) c[i * c_row + j] = turned[j * m + i] + (bias ? bias[j] : 0);
+  return true;
+}
 #endif
 
 }  // namespace sm::kernels::simd::HWY_NAMESPACE
@@ -244,10 +262,15 @@ HWY_AFTER_NAMESPACE();
 namespace sm::kernels {
 namespace simd {
 HWY_EXPORT(product);
-}
+HWY_EXPORT(narrow_product);
+}  // namespace simd
 
 bool packed_product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* bias, float* c, int64_t c_row) {
   return HWY_DYNAMIC_DISPATCH(simd::product)(m, n, k, a, b, bias, c, c_row);
+}
+
+bool narrow_product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* bias, float* c, int64_t c_row) {
+  return HWY_DYNAMIC_DISPATCH(simd::narrow_product)(m, n, k, a, b, bias, c, c_row);
 }
 
 }  // namespace sm::kernels

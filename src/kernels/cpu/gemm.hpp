@@ -13,4 +13,8 @@ namespace sm::kernels {
 // (Goto and van de Geijn, 2008), except where reading them as they are costs less.
 bool packed_product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* bias, float* c, int64_t c_row);
 
+// The same for b of few columns, and a that has a stride of 1: in vectors along the depth where rows of a lie together,
+// and otherwise by the product of both transposed.
+bool narrow_product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* bias, float* c, int64_t c_row);
+
 }  // namespace sm::kernels

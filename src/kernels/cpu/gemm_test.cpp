@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/cpu/older_cpu.hpp"
+
 namespace sm::kernels {
 namespace {
 
@@ -32,14 +34,17 @@ Matrix matrix(const std::vector<float>& data, int64_t rows, int64_t columns, Lay
 
 int64_t room(int64_t rows, int64_t columns) { return rows * (2 * columns + 1); }
 
-void expect_product(const Sizes& s, Layout a_layout, Layout b_layout, bool with_bias) {
+using Product = decltype(&packed_product);
+
+void expect_product(const Sizes& s, Layout a_layout, Layout b_layout, bool with_bias,
+                    Product product = packed_product) {
   constexpr float kUntouched = 1234.5F;
   const std::vector<float> a_data = numbers(room(s.m, s.k), 1), b_data = numbers(room(s.k, s.n), 2);
   const std::vector<float> bias = numbers(s.n, 3);
   const Matrix a = matrix(a_data, s.m, s.k, a_layout), b = matrix(b_data, s.k, s.n, b_layout);
   const int64_t c_row = s.n + 3;
   std::vector<float> c(static_cast<size_t>(s.m * c_row), kUntouched);
-  if (!packed_product(s.m, s.n, s.k, a, b, with_bias ? bias.data() : nullptr, c.data(), c_row))
+  if (!product(s.m, s.n, s.k, a, b, with_bias ? bias.data() : nullptr, c.data(), c_row))
     GTEST_SKIP() << "this CPU has no vectors for it";
   for (int64_t i = 0; i < s.m; ++i)
     for (int64_t j = 0; j < c_row; ++j) {
@@ -77,6 +82,29 @@ TEST(PackedProduct, IgnoresWhatTheResultHeld) {
   float c = std::nanf("");
   if (!packed_product(1, 1, 2, {a.data(), 2, 1}, {b.data(), 1, 1}, nullptr, &c, 1)) GTEST_SKIP();
   EXPECT_EQ(c, 31);
+}
+
+TEST(NarrowProduct, IsExactForAllLayouts) {
+  for (const Layout a : {Layout::kRows, Layout::kColumns})
+    for (const Layout b : {Layout::kRows, Layout::kColumns, Layout::kGaps})
+      for (const bool bias : {false, true})
+        for (int64_t n = 1; n <= 9; ++n) expect_product({29, n, 37}, a, b, bias, narrow_product);
+}
+
+TEST(NarrowProduct, IsExactWhateverIsLeftAtTheEdges) {
+  for (const Layout a : {Layout::kRows, Layout::kColumns})
+    for (int64_t m = 1; m <= 13; ++m)
+      for (const int64_t n : {1, 4, 7})
+        for (const int64_t k : {1, 7, 8, 16, 31, 33, 700})
+          expect_product({m, n, k}, a, Layout::kRows, true, narrow_product);
+}
+
+TEST(Products, AreExactOnAnOlderCpu) {
+  const OlderCpu older;
+  for (const Layout a : {Layout::kRows, Layout::kColumns})
+    for (const Layout b : {Layout::kRows, Layout::kColumns})
+      for (const Product product : {packed_product, narrow_product})
+        for (int64_t n = 1; n <= 9; ++n) expect_product({29, n, 37}, a, b, true, product);
 }
 
 }  // namespace

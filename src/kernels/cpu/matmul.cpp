@@ -271,6 +271,15 @@ bool suits_packed_product(int64_t, int64_t, int64_t, const View<U>&) {
   return false;
 }
 
+// oneDNN has as few columns in vectors that are mostly empty.
+bool suits_narrow_product(int64_t m, int64_t n, int64_t k, const View<float>& a) {
+  return n >= 2 && n <= 8 && k >= 16 && m >= (a.column == 1 ? 8 : 16) && (a.column == 1 || a.row == 1);
+}
+template <class U>
+bool suits_narrow_product(int64_t, int64_t, int64_t, const View<U>&) {
+  return false;
+}
+
 // Up to these a call costs more than the product.
 constexpr int64_t kTiny = 256, kSmall = 1024;
 
@@ -285,6 +294,8 @@ void product(int64_t m, int64_t n, int64_t k, View<float> a, View<float> b, cons
     tiny_product(m, n, k, a, b, c, c_row);
   else if (suits_small_product(m, n, k, b))
     small_product(m, n, k, a, b, c, c_row);
+  else if (suits_narrow_product(m, n, k, a) && narrow_product(m, n, k, left, right, bias, c, c_row))
+    return;
   else if (suits_packed_product(m, n, k, b) && packed_product(m, n, k, left, right, bias, c, c_row))
     return;
   else
@@ -363,7 +374,8 @@ bool is_deep(const Plan& plan, const View<U>& b, int64_t pieces) {
 // Whether sums come out the same, bit for bit, when two threads take a half each.
 template <class U>
 bool halves_are_the_same(const Plan& plan) {
-  const View<U> b{nullptr, plan.b_row, plan.b_column};
+  const View<U> a{nullptr, plan.a_row, plan.a_column}, b{nullptr, plan.b_row, plan.b_column};
+  if (suits_narrow_product(plan.m, plan.n, plan.k, a)) return suits_narrow_product(plan.m / 2, plan.n, plan.k, a);
   return suits_packed_product(plan.m, plan.n, plan.k, b) && suits_packed_product(plan.m / 2, plan.n, plan.k, b) &&
          suits_packed_product(plan.m, plan.n / 2, plan.k, b);
 }
