@@ -7,6 +7,7 @@
 
 #include "kernels/copy.hpp"
 #include "kernels/cpu/conv_onednn.hpp"
+#include "kernels/cpu/conv_simd.hpp"
 #include "kernels/parallel.hpp"
 #include "shumai/error.hpp"
 #include "tensor/impl.hpp"
@@ -136,7 +137,8 @@ void run_pass(ConvPass pass, const ConvSizes& s, const Tensor& input, const Tens
   float* y = output.impl()->as<float>();
   const float* b = bias.defined() ? bias.impl()->as<float>() : nullptr;
   const bool empty = s.batch == 0 || s.in_channels == 0 || s.out_channels == 0;
-  if (empty || !run_onednn(pass, s, x, w, b, y)) run_direct<float>(pass, s, x, w, b, y);
+  if (!empty && (run_simd(pass, s, {x, w, b, y}) || run_onednn(pass, s, {x, w, b, y}))) return;
+  run_direct<float>(pass, s, x, w, b, y);
 }
 
 bool is_half(const Tensor& x) { return x.dtype() == DType::f16 || x.dtype() == DType::bf16; }

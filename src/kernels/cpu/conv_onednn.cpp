@@ -192,23 +192,25 @@ class Execution {
  public:
   explicit Execution(const Plan& plan) : plan_(plan) {}
 
-  void run(ConvPass pass, float* input, float* filter, const float* bias, float* output) {
+  void run(ConvPass pass, const ConvOperands& operands) {
     const bool forward = pass == ConvPass::kForward, filters = pass == ConvPass::kFilterGradient;
     const bool inputs = pass == ConvPass::kInputGradient;
-    memory in = enter(plan_.input, input, !inputs), weights = enter(plan_.filter, filter, !filters);
-    memory out = enter(plan_.output, output, !forward);
+    memory in = enter(plan_.input, operands.input, !inputs);
+    memory weights = enter(plan_.filter, operands.filter, !filters);
+    memory out = enter(plan_.output, operands.output, !forward);
     std::unordered_map<int, memory> arguments{{inputs ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, in},
                                               {filters ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, weights},
                                               {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, out},
                                               {DNNL_ARG_SCRATCHPAD, temporary(plan_.scratch)}};
-    if (bias) arguments.emplace(DNNL_ARG_BIAS, memory(plan_.bias, engine(), const_cast<float*>(bias)));
+    if (operands.bias)
+      arguments.emplace(DNNL_ARG_BIAS, memory(plan_.bias, engine(), const_cast<float*>(operands.bias)));
     plan_.primitive.execute(stream_, arguments);
     if (forward)
-      leave(plan_.output, out, output);
+      leave(plan_.output, out, operands.output);
     else if (inputs)
-      leave(plan_.input, in, input);
+      leave(plan_.input, in, operands.input);
     else
-      leave(plan_.filter, weights, filter);
+      leave(plan_.filter, weights, operands.filter);
     stream_.wait();
   }
 
@@ -245,19 +247,6 @@ class Execution {
   std::vector<util::BufferRef> held_;
 };
 
-// How the batch is cut: `pieces` parts that differ by at most one item.
-struct Cut {
-  int64_t batch, pieces;
-  int64_t begin(int64_t piece) const { return piece * (batch / pieces) + std::min(piece, batch % pieces); }
-  int64_t size(int64_t piece) const { return begin(piece + 1) - begin(piece); }
-};
-
-Cut cut_batch(const ConvSizes& sizes) {
-  constexpr int64_t kGrain = int64_t{1} << 21;  // multiply-adds that are worth waking a thread for
-  const int64_t worth = std::max<int64_t>(1, sizes.multiply_adds() / kGrain);
-  return {sizes.batch, std::min<int64_t>({sizes.batch, num_threads(), worth})};
-}
-
 std::shared_ptr<const Plan> plan_for(ConvPass pass, ConvSizes sizes, int64_t batch, bool with_bias) {
   sizes.batch = batch;
   return PlanCache::instance().get({pass, with_bias, sizes});
@@ -265,34 +254,23 @@ std::shared_ptr<const Plan> plan_for(ConvPass pass, ConvSizes sizes, int64_t bat
 
 }  // namespace
 
-bool run_onednn(ConvPass pass, const ConvSizes& sizes, float* input, float* filter, const float* bias, float* output) {
+bool run_onednn(ConvPass pass, const ConvSizes& sizes, const ConvOperands& operands) {
   // oneDNN computes with these in 32 bits.
   constexpr int64_t kLimit = 1 << 15;
   for (const auto& pair : {sizes.kernel, sizes.stride, sizes.padding, sizes.dilation})
     if (pair[0] > kLimit || pair[1] > kLimit) return false;
-  const Cut cut = cut_batch(sizes);
+  const ConvCut cut(sizes);
   std::shared_ptr<const Plan> larger, smaller;
   {
     const OneThread guard;
-    larger = plan_for(pass, sizes, cut.size(0), bias != nullptr);
-    smaller = plan_for(pass, sizes, cut.size(cut.pieces - 1), bias != nullptr);
+    larger = plan_for(pass, sizes, cut.size(0), operands.bias != nullptr);
+    smaller = plan_for(pass, sizes, cut.size(cut.pieces - 1), operands.bias != nullptr);
   }
   if (!larger || !smaller) return false;
-
-  // Each piece but the first adds up a filter gradient of its own.
-  const int64_t filter_size = sizes.filter_elements();
-  const bool sums = pass == ConvPass::kFilterGradient;
-  std::vector<float> partial(sums ? static_cast<size_t>((cut.pieces - 1) * filter_size) : 0);
-  parallel_for(cut.pieces, 0, [&](int64_t from, int64_t to) {
+  run_pieces(pass, sizes, cut, operands, [&](int64_t items, const ConvOperands& piece) {
     const OneThread guard;
-    for (int64_t piece = from; piece < to; ++piece) {
-      const Plan& plan = cut.size(piece) == cut.size(0) ? *larger : *smaller;
-      float* target = sums && piece > 0 ? partial.data() + (piece - 1) * filter_size : filter;
-      Execution(plan).run(pass, input + cut.begin(piece) * sizes.input_elements(), target, bias,
-                          output + cut.begin(piece) * sizes.output_elements());
-    }
+    Execution(items == cut.size(0) ? *larger : *smaller).run(pass, piece);
   });
-  for (size_t i = 0; i < partial.size(); ++i) filter[static_cast<int64_t>(i) % filter_size] += partial[i];
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/copy.hpp"
+#include "kernels/cpu/older_cpu.hpp"
 #include "kernels/parallel.hpp"
 #include "shumai/error.hpp"
 #include "tensor/impl.hpp"
@@ -49,11 +50,19 @@ const std::vector<Case>& cases() {
       {{2, 6, 6, 6}, {6, 1, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 6}},
       {{2, 3, 7, 7}, {6, 1, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 3}},
       {{2, 16, 6, 6}, {32, 16, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 1}},
+      {{1, 1, 28, 28}, {16, 1, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 1}},
+      {{2, 7, 19, 33}, {37, 7, 3, 5}, {{1, 1}, {1, 2}, {1, 1}, 1}},
+      {{1, 9, 13, 40}, {35, 9, 2, 4}, {{1, 1}, {1, 1}, {1, 1}, 1}},
+      {{2, 24, 9, 10}, {45, 8, 7, 1}, {{1, 1}, {3, 0}, {1, 1}, 3}},
+      {{2, 3, 30, 29}, {17, 3, 3, 3}, {{2, 2}, {1, 1}, {1, 1}, 1}},
+      {{1, 10, 20, 17}, {20, 10, 3, 3}, {{1, 1}, {2, 2}, {2, 2}, 1}},
+      {{1, 8, 30, 30}, {16, 4, 3, 7}, {{1, 1}, {0, 3}, {3, 1}, 2}},
       {{2, 5, 4, 4}, {7, 5, 1, 1}, {}},
       {{1, 2, 4, 4}, {3, 2, 2, 2}, {{1, 1}, {3, 4}, {1, 1}, 1}},
       {{1, 2, 5, 5}, {3, 2, 1, 1}, {{3, 3}, {0, 0}, {1, 1}, 1}},
       {{1, 2, 3, 9}, {3, 2, 1, 4}, {{1, 2}, {0, 2}, {1, 2}, 1}},
       {{1, 1, 4, 4}, {1, 1, 3, 3}, {{1000000007, 5}, {0, 0}, {1, 1}, 1}},
+      {{1, 2, 3, 3}, {3, 2, 2, 2}, {{1, 1}, {40000, 40000}, {80001, 80001}, 1}},
       {{0, 3, 5, 5}, {4, 3, 3, 3}, {}},
       {{2, 0, 5, 5}, {4, 0, 3, 3}, {}},
       {{2, 3, 5, 5}, {0, 3, 3, 3}, {}},
@@ -121,6 +130,11 @@ const auto kAsItIs = [](const Tensor& x) { return x; };
 TEST(Conv2d, EveryPassMatchesTheDefinition) {
   for (const Case& c : cases())
     for (DType dtype : {DType::f32, DType::f64}) expect_right(c, dtype, kAsItIs);
+}
+
+TEST(Conv2d, EveryPassMatchesTheDefinitionOnAnOlderCpu) {
+  const OlderCpu older;
+  for (const Case& c : cases()) expect_right(c, DType::f32, kAsItIs);
 }
 
 TEST(Conv2d, SixteenBitFloatsAreComputedInFloat32) {
