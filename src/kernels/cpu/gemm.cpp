@@ -160,9 +160,12 @@ bool product(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, 
 constexpr int kDots = 4;                      // columns that are summed together
 constexpr int kDotRows = kRows == 8 ? 6 : 3;  // rows of a in a tile
 
-// Adds up the lanes of four vectors.
+using FourTag = hn::CappedTag<float, 4>;
+using Four = hn::Vec<FourTag>;
+
+// Adds up a vector's blocks of four lanes.
 template <class D>
-HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> sum_blocks(D d, hn::Vec<D> v) {
+HWY_INLINE Four sum_blocks(D d, hn::Vec<D> v) {
   if constexpr (hn::MaxLanes(D()) == 4) {
     return v;
   } else {
@@ -171,7 +174,8 @@ HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> sum_blocks(D d, hn::Vec<D> v) {
   }
 }
 
-HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> sum_lanes(const Vector (&v)[kDots]) {
+// The sums of the lanes of each.
+HWY_INLINE Four sum_lanes(const Vector (&v)[kDots]) {
   const Tag d;
   const hn::Repartition<double, Tag> pairs;
   const auto added = [&](const Vector& a, const Vector& b) {
@@ -203,7 +207,7 @@ void dot_tile(const Matrix& a, const float* b, int64_t stride, int64_t depth, co
       for (int j = 0; j < kDots; ++j) sums[r][j] = hn::MulAdd(x, y[j], sums[r][j]);
     }
   });
-  const hn::CappedTag<float, 4> four;
+  const FourTag four;
   const auto added = !bias              ? hn::Zero(four)
                      : columns == kDots ? hn::LoadU(four, bias)
                                         : load(four, bias, Part{columns});
