@@ -128,7 +128,8 @@ class Checkpoint {
 
 // Modules and other callables on a Tensor, one after another, named by their
 // position: Sequential(Linear(784, 64), relu, Linear(64, 10)) has "0.weight"
-// and "2.weight".
+// and "2.weight". Between sm::relu and a MaxPool2d behind it the pool comes
+// first, which is the same and takes less.
 class Sequential : public Module {
  public:
   Sequential() = default;

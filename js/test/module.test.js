@@ -57,6 +57,27 @@ test('sequential runs modules and functions one after another', () => {
   assert.equal(net.parameters().length, 2)
 })
 
+test('a max pool comes before the relu that it follows, where that is the same', () => {
+  const networks = [sm.module.sequential(sm.relu, sm.module.maxPool2d(2)), sm.module.fromJSON({ layers: ['relu', { layer: 'MaxPool2d', kernel: 2 }] })]
+  for (const net of networks) {
+    const [x, y] = [0, 1].map(() => sm.arange(0, 32).sub(20).mul(sm.tensor([1, -1, 1, 1]).tile([8])).reshape([1, 2, 4, 4]).requireGrad())
+    let out
+    const stats = sm.collectStats(() => (out = net(x)))
+    assert.equal(stats.statsByOp.get('relu').bytes, 32n)
+    const expected = y.relu().maxPool2d(2)
+    assert.deepEqual(out.toFloat32Array(), expected.toFloat32Array())
+    out.sum().backward()
+    expected.sum().backward()
+    assert.deepEqual(x.grad.toFloat32Array(), y.grad.toFloat32Array())
+  }
+  class Mine extends sm.module.MaxPool2d {
+    forward(x) {
+      return super.forward(x).add(-1)
+    }
+  }
+  assert.deepEqual([...sm.module.sequential(sm.relu, new Mine(1))(sm.zeros([1, 1, 1, 1])).toFloat32Array()], [-1])
+})
+
 test('a small network learns', () => {
   sm.manual_seed(1)
   const net = sm.module.sequential(sm.module.linear(2, 16), sm.relu, sm.module.linear(16, 1))

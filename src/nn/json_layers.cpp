@@ -258,6 +258,10 @@ LayerKind layer_of(const ops::Op& op) {
   for (size_t i = 1; i < op.args.size(); ++i)
     out.fields.push_back(
         {std::string(op.args[i].name), kind_of(op.args[i].kind), json_of(op.args[i].fallback), op.args[i].optional});
+  if (op.name == "relu") {  // as in code, so that Sequential knows it
+    out.add = [](Sequential& to, const Fields&) { to.add(static_cast<Tensor (*)(const Tensor&)>(relu)); };
+    return out;
+  }
   out.add = [&op, fields = out.fields](Sequential& to, const Fields& f) {
     std::vector<ops::Attr> attrs;
     attrs.reserve(fields.size());

@@ -5,6 +5,7 @@
 #include "shumai/nn.hpp"
 #include "shumai/optim.hpp"
 #include "shumai/random.hpp"
+#include "shumai/stats.hpp"
 
 namespace sm::nn {
 namespace {
@@ -13,6 +14,8 @@ using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Le;
+using testing::NanSensitiveFloatEq;
+using testing::Pointwise;
 
 double largest(const Tensor& x) { return amax(absolute(x)).item<double>(); }
 
@@ -116,6 +119,24 @@ TEST(Pools, TakeTheMeanOrTheMaximum) {
 TEST(Pools, HaveExactGradients) {
   for (const auto& pool : {Sequential(AvgPool2d(2)), Sequential(MaxPool2d(2))})
     check_gradients(pool, {rand({1, 2, 4, 4}, DType::f64)}, [&](const auto& x) { return pool(x[0]); });
+}
+
+TEST(Pools, ComeBeforeReluWhereThatIsTheSame) {
+  const float nan = std::nanf("");
+  const std::vector<float> numbers{1, -2, 3,  3,  -1, -1,  0,  0,  -3, 2,    nan, 1,
+                                   5, 5,  -4, -5, 2,  nan, -7, -8, 0,  -0.F, 6,   1};
+  const Sequential network(sm::relu, MaxPool2d(2));
+  const Tensor x = tensor(numbers, {1, 2, 2, 6}).requires_grad(true),
+               y = tensor(numbers, {1, 2, 2, 6}).requires_grad(true);
+  Tensor out;
+  const Stats stats = collect([&] { out = network(x); });
+  EXPECT_EQ(stats.operations().at("relu").bytes, 6 * sizeof(float));
+  const Tensor expected = max_pool2d(relu(y), {2, 2});
+  EXPECT_THAT(out.to_vector<float>(), Pointwise(NanSensitiveFloatEq(), expected.to_vector<float>()));
+  const Tensor gradient = tensor(std::vector<float>{1, 2, 3, 4, 5, 6}, {1, 2, 1, 3});
+  out.backward(gradient);
+  expected.backward(gradient);
+  EXPECT_EQ(x.grad().to_vector<float>(), y.grad().to_vector<float>());
 }
 
 TEST(Flatten, KeepsTheFirstAxis) { EXPECT_EQ(Flatten()(ones({2, 3, 4})).shape(), (Shape{2, 12})); }

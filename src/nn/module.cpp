@@ -7,6 +7,8 @@
 #include "codec/safetensors.hpp"
 #include "shumai/error.hpp"
 #include "shumai/json_model.hpp"
+#include "shumai/layers.hpp"
+#include "shumai/ops.hpp"
 #include "tensor/impl.hpp"
 
 namespace sm::nn {
@@ -215,9 +217,28 @@ void Module::add(std::string_view name, const Module& module) {
   state_->children.push_back({std::string(name), module.state_});
 }
 
+namespace {
+
+bool is_relu(const std::function<Tensor(const Tensor&)>& step) {
+  using Function = Tensor (*)(const Tensor&);
+  const auto* function = step.target<Function>();
+  return function && *function == static_cast<Function>(relu);
+}
+
+}  // namespace
+
 Tensor Sequential::operator()(const Tensor& x) const {
   Tensor out = x;
-  for (const auto& step : *steps_) out = step(out);
+  for (auto step = steps_->begin(); step != steps_->end(); ++step) {
+    const auto next = step + 1;
+    // The largest of each window first: the same, gradients included, and relu has fewer elements.
+    if (next != steps_->end() && next->target<MaxPool2d>() && is_relu(*step)) {
+      out = relu((*next)(out));
+      ++step;
+    } else {
+      out = (*step)(out);
+    }
+  }
   return out;
 }
 

@@ -91,7 +91,7 @@ function stepOf({ layer, ...fields }) {
   const run = ops[camel(layer)]
   if (run === undefined) throw new ShumaiError(`model: there is no operation ${JSON.stringify(layer)} here`)
   const values = given.map(([, value]) => value)
-  return (x) => run(x, ...values)
+  return values.length === 0 ? run : (x) => run(x, ...values)
 }
 
 /**

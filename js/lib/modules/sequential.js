@@ -1,7 +1,19 @@
 import { ShumaiError } from '../native.js'
-import { Tensor } from '../tensor.js'
+import { ops, Tensor } from '../tensor.js'
+import { MaxPool2d } from './layers.js'
 import { members, Module } from './module.js'
 import { isClass, kindOf } from '../kinds.js'
+
+const isMaxPool = (step) => step instanceof MaxPool2d && step.forward === MaxPool2d.prototype.forward
+
+// A max pool before the relu that it follows: the same, gradients included, and relu has fewer elements.
+function poolsFirst(steps) {
+  const out = [...steps]
+  for (let i = 0; i + 1 < out.length; ++i) {
+    if (out[i] === ops.relu && isMaxPool(out[i + 1])) [out[i], out[i + 1]] = [out[i + 1], out[i]]
+  }
+  return out
+}
 
 /** Modules and functions one after another, named by their position: "0.weight". An array that one returns is spread. */
 export class Sequential extends Module {
@@ -34,7 +46,7 @@ export class Sequential extends Module {
       if (wrong >= 0) throw new ShumaiError(`Sequential: No-op can only be performed on Tensor inputs: arg at index ${wrong}`)
       return inputs.length === 0 ? null : inputs.length === 1 ? inputs[0] : inputs
     }
-    const [first, ...others] = this.modules
+    const [first, ...others] = poolsFirst(this.modules)
     return others.reduce((output, step) => (Array.isArray(output) ? step(...output) : step(output)), first(...inputs))
   }
 }
