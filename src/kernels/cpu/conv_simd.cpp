@@ -381,7 +381,8 @@ bool suits(ConvPass pass, const ConvSizes& s) {
   const int64_t inputs = s.in_channels / s.groups, outputs = s.out_channels / s.groups;
   const int64_t taps = s.kernel[0] * s.kernel[1], plane = s.out[0] * s.out[1];
   if (pass != ConvPass::kInputGradient && mostly_zeros(s.height, s.width, s.padding[0], s.padding[1])) return false;
-  if (pass == ConvPass::kFilterGradient) return outputs >= kBlock && plane >= 96;
+  // A row of the output's gradient is turned at a time, and should stay in a cache.
+  if (pass == ConvPass::kFilterGradient) return outputs >= kBlock && plane >= 96 && s.out[1] <= 4096;
   for (int i = 0; i < 2; ++i)
     // With more zeros rows of the result would be longer than those of the image.
     if (s.stride[i] != 1 || s.padding[i] > s.reach(i)) return false;
